@@ -1,0 +1,148 @@
+"""Proposition 4.3: the fine-tuned weights as the number of prompts grows.
+
+Notes: ``notes/population.md``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from theory import notation as nt
+from theory.blocks import gaussian_task
+from theory.errors import check_count, check_covariance, check_rate
+from theory.finetuning import V_STAR, unsolved_constraint
+from theory.notation import A, B, Gamma0, I, Omega, Phi, S, V, d, eta, n
+from theory.statement import Statement, register
+from theory.wishart import expectation
+from theory.words.poly import Matrix, letter
+
+Q_LIMIT = (n + 1) / n * A + sp.Trace(A) / n * A * nt.Pinv(A)
+LIMIT = -eta * nt.Pinv(Q_LIMIT) - Gamma0.I * (I - A * nt.Pinv(A))
+
+# Derivations ---------------------------------------------------------------------------------------
+
+
+def task_moments() -> tuple[Matrix, Matrix]:
+    """E[w*(Sw*)ᵀ] and E[Sw*(Sw*)ᵀ], the means of ΩΦᵀ/B and ΦΦᵀ/B, over w* and S."""
+    star, s = letter(nt.letter_of(nt.w_star)), letter(nt.letter_of(S))
+    first, second = star @ (s @ star).T, (s @ star) @ (s @ star).T
+    return tuple(expectation(gaussian_task(m), nt.letter_of(S), nt.letter_of(A), n) for m in (first, second))  # type: ignore[return-value]
+
+
+def second_moment() -> Matrix:
+    """E[S²], derived."""
+    s = letter(nt.letter_of(S))
+    return expectation(s @ s, nt.letter_of(S), nt.letter_of(A), n)  # type: ignore[return-value]
+
+
+def limit_on_eigenspace(a: sp.Expr, trace: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """−η A (E S²)⁻¹ and −η((n+1)/n A + tr(A)/n)⁻¹ on the eigenspace of A with eigenvalue a > 0.
+
+    All the matrices of Proposition 4.3 but Γ₀ are functions of A, so this, and 0 on the null space, is
+    the whole identity.
+    """
+    second = task_moments()[1]
+    moment = sum(
+        c * a ** len(word) * sp.prod([trace for _ in traces]) for (traces, word), c in second.terms.items()
+    )
+    return -eta * a / moment, -eta / ((n + 1) / n * a + trace / n)
+
+
+def population_limit(
+    A: NDArray[np.float64], n: int, eta: float, gamma0: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Ṽ_∞ of (4.2), as printed there, for a d × d covariance A, singular or not.
+
+    Raises :class:`ArgumentError` for what is not a covariance, n < 1, η outside (0, 1].
+    """
+    check_count("n", n)
+    check_rate("eta", eta)
+    covariance = check_covariance("A", A)
+    check_covariance("gamma0", gamma0, len(covariance))
+    onto = covariance @ np.linalg.pinv(covariance, hermitian=True)
+    inner = (n + 1) / n * covariance + np.trace(covariance) / n * onto
+    outside = np.linalg.solve(gamma0, np.eye(len(covariance)) - onto)
+    return np.asarray(-eta * np.linalg.pinv(inner, hermitian=True) - outside)
+
+
+# Statements ----------------------------------------------------------------------------------------
+
+_V_INF = nt.matrix("V_inf", d, d, r"\widetilde{V}_{\infty}")
+_MEAN_S2 = nt.MatrixExpectation(S**2)
+SECOND_MOMENT = (n + 1) / n * A**2 + (1 / n) * sp.Trace(A) * A
+
+register(
+    Statement(
+        "prop-4.3",
+        "Proposition 4.3, eq. 4.2",
+        "The limit of the matrix Ṽ_* of (4.1) as B → ∞",
+        nt.Tends(V_STAR, B, sp.oo, nt.Chain(_V_INF, LIMIT)),
+        assumptions=("x ~ N(0, A), A ⪰ 0", "n, d fixed"),
+        depends_on=("prop-4.3-proof.b", "prop-4.3-proof.c", "eq-A.wishart2"),
+        note="This is the limit with W̃ held at I.  The joint minimiser of Theorem 4.1 is another one "
+        "as soon as B > rank A, unless k = 0, η = 1 or d = 1.",
+    )
+)
+register(
+    Statement(
+        "prop-4.3-proof.a",
+        "Proof of Proposition 4.3",
+        "Ṽ_* satisfies ṼΦ = −ηΩ",
+        sp.Eq(V * Phi, -eta * Omega, evaluate=False),
+        corrected=sp.Eq(V * Phi * Phi.T / B, -eta / B * Omega * Phi.T, evaluate=False),
+        counterexample=unsolved_constraint,
+        note="False as soon as B > rank A, which B → ∞ brings; the normal equations printed next hold.",
+    )
+)
+register(
+    Statement(
+        "prop-4.3-proof.b",
+        "Proof of Proposition 4.3",
+        "The mean of ΩΦᵀ/B",
+        sp.Eq(nt.MatrixExpectation(Omega * Phi.T / B), A, evaluate=False),
+    )
+)
+register(
+    Statement(
+        "prop-4.3-proof.c",
+        "Proof of Proposition 4.3",
+        "The mean of ΦΦᵀ/B",
+        sp.Eq(nt.MatrixExpectation(Phi * Phi.T / B), _MEAN_S2, evaluate=False),
+    )
+)
+register(
+    Statement(
+        "prop-4.3-proof.d",
+        "Proof of Proposition 4.3",
+        "For invertible A the limit is −ηA(E S²)⁻¹",
+        nt.Tends(
+            V_STAR,
+            B,
+            sp.oo,
+            nt.Chain(
+                -eta * A * sp.Inverse(nt.MatrixExpectation(S**2)),
+                -eta * sp.Inverse((n + 1) / n * A + sp.Trace(A) / n * I),
+            ),
+        ),
+        assumptions=("A invertible",),
+    )
+)
+register(
+    Statement(
+        "prop-4.3-proof.e",
+        "Proof of Proposition 4.3",
+        "For singular A the same on range(A), the initialisation on its null space",
+        nt.Tends(V_STAR * (I - A * nt.Pinv(A)), B, sp.oo, -Gamma0.I * (I - A * nt.Pinv(A))),
+        note="Equality holds as soon as rank Φ = rank A, almost surely at B ≥ rank A.",
+    )
+)
+register(
+    Statement(
+        "eq-A.wishart2",
+        "Proof of Proposition 4.3",
+        "The second moment of S",
+        sp.Eq(_MEAN_S2, SECOND_MOMENT, evaluate=False),
+    )
+)

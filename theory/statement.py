@@ -1,0 +1,85 @@
+"""A statement of the paper: what is printed, what the derivation yields, where the two part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sympy as sp
+
+from theory.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A point, redone from scratch, at which the printed statement fails.
+
+    ``point`` says in words what is put in; ``printed`` is what the print gives there and ``actual``
+    what the definition gives, both exact.
+    """
+
+    point: str
+    printed: sp.Basic
+    actual: sp.Basic
+
+    def __str__(self) -> str:
+        return f"{self.point}: printed {sp.sstr(self.printed)}, true {sp.sstr(self.actual)}"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One checkable sentence or displayed equation.
+
+    ``printed`` is the statement as the paper prints it and ``corrected`` what the derivation yields,
+    ``None`` where the print stands.  ``assumptions`` are printed; ``condition`` is what the print
+    lacks.  ``consequences`` names what fails downstream because the print is wrong: it separates a
+    refuted statement from a misprint.  ``qualitative`` marks a claim with no formula to be equal to.
+    The verdict is not here: it is computed from the evidence.
+    """
+
+    id: str
+    source: str
+    title: str
+    printed: sp.Basic
+    corrected: sp.Basic | None = None
+    assumptions: tuple[str, ...] = ()
+    condition: str = ""
+    counterexample: Callable[[], Counterexample] | None = None
+    consequences: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    qualitative: bool = False
+    note: str = ""
+
+
+_REGISTRY: dict[str, Statement] = {}
+
+
+def register(statement: Statement) -> Statement:
+    """Enter ``statement`` into the registry and return it; an id can be taken only once."""
+    if statement.id in _REGISTRY:
+        raise ArgumentError(f"id={statement.id!r}: already registered, an id names one statement")
+    _REGISTRY[statement.id] = statement
+    return statement
+
+
+def registry() -> dict[str, Statement]:
+    """All registered statements by id, in the order of the paper's derivation."""
+    return dict(_REGISTRY)
+
+
+def select(ids: tuple[str, ...] | list[str]) -> list[Statement]:
+    """The statements that ``ids`` name: an id names itself and its lettered parts (``rem-4.1`` names
+    ``rem-4.1.a`` and ``rem-4.1.b``, never ``rem-4.10``).  No ids: all.
+
+    Raises :class:`ArgumentError` for an id that names none.
+    """
+    if not ids:
+        return list(_REGISTRY.values())
+    chosen: dict[str, Statement] = {}
+    for wanted in ids:
+        found = {i: s for i, s in _REGISTRY.items() if i == wanted or i.startswith(f"{wanted}.")}
+        if not found:
+            known = ", ".join(_REGISTRY)
+            raise ArgumentError(f"id={wanted!r}: unknown statement, known are {known}")
+        chosen.update(found)
+    return list(chosen.values())
