@@ -1,0 +1,42 @@
+# make install   a virtual environment in .venv with the pinned dependencies
+# make verify    pytest verify/, ending in the table of verdicts   (PROFILE=quick|standard|thorough)
+# make test      all tests of the software and pytest verify/
+# make ledger    recompute and write notes/ledger.json, notes/ledger.md, notes/statements.tex
+# make lint      ruff and mypy
+# make seeds     20 runs of pytest verify/ with different base seeds: the same verdicts?
+
+PYTHON ?= python3
+VENV ?= .venv
+PROFILE ?= standard
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install verify test ledger lint seeds clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+verify: $(STAMP)
+	$(BIN)/python -m pytest verify/ --profile $(PROFILE)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest tests/ verify/ --profile $(PROFILE)
+
+ledger: $(STAMP)
+	$(BIN)/python -m pytest verify/ --profile standard --base-seed 0 --update-ledger
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+seeds: $(STAMP)
+	$(BIN)/python -m verify.seeds
+
+clean:
+	rm -rf $(VENV) .lsatheory build *.egg-info

@@ -1,0 +1,107 @@
+"""Generic points: asymmetric, non-commuting, unequal dimensions; in rationals and in float64."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from numerics.device import seeded
+from numerics.prompts import Prompts, sample_prompts
+
+Array = NDArray[np.float64]
+
+
+def rational(rows: int, cols: int, key: str) -> sp.Matrix:
+    """A matrix of non-zero small rationals, drawn from ``key``."""
+    source = random.Random(key)
+    return sp.Matrix(
+        rows,
+        cols,
+        lambda *_: sp.Rational(source.choice([-4, -3, -2, -1, 1, 2, 3, 4]), source.choice([1, 2, 3, 5])),
+    )
+
+
+def exact_array(matrix: sp.Matrix) -> NDArray[np.object_]:
+    """A SymPy matrix as an object array, the exact input of the word algebra."""
+    return np.array(matrix.tolist(), dtype=object).reshape(matrix.shape)
+
+
+def covariance(d: int, seed: int, rank: int | None = None) -> Array:
+    """A d × d covariance of the given rank (full by default), far from diagonal, of unit mean trace."""
+    source = np.random.default_rng(seed)
+    root = source.normal(size=(d, rank if rank is not None else d))
+    matrix = root @ root.T
+    matrix = matrix / np.trace(matrix) * d
+    if rank is None:
+        matrix = 0.8 * matrix + 0.2 * np.eye(d)  # keeps the condition number moderate
+    return np.asarray((matrix + matrix.T) / 2)
+
+
+def block(d: int, seed: int, size: float = 0.6) -> Array:
+    """A d × d matrix of normal entries, asymmetric, of spectral norm near ``size``·2."""
+    return np.random.default_rng(seed).normal(size=(d, d)) * (size / np.sqrt(d))
+
+
+def tensor(array: Array) -> Tensor:
+    return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model and a few prompts: blocks V, W (d × d), prompts (B of length n), a start w0, a path."""
+
+    V: Array
+    W: Array
+    prompts: Prompts
+    w0: Array
+    eta: float
+    k: int
+
+    @property
+    def d(self) -> int:
+        return self.prompts.d
+
+    @property
+    def n(self) -> int:
+        return self.prompts.n
+
+    @property
+    def S(self) -> Array:
+        return self.prompts.S.numpy()
+
+    @property
+    def w_star(self) -> Array:
+        return self.prompts.w_star.numpy()
+
+    @property
+    def growth(self) -> float:
+        """A bound on every intermediate result of k+1 steps: (1 + ‖V‖‖S‖(1+‖W‖))^{k+1} (1+‖w*‖+‖w0‖)."""
+        norm = np.linalg.norm
+        step = 1 + norm(self.V, 2) * max(norm(s, 2) for s in self.S) * (1 + norm(self.W, 2))
+        return float(step ** (self.k + 1) * (1 + norm(self.w_star, axis=-1).max() + norm(self.w0)))
+
+    @property
+    def operations(self) -> int:
+        """The longest chain of roundings: sums over n + k and 2d + 2 terms in each of k + 1 steps."""
+        return (self.n + self.k + 3 * (2 * self.d + 2)) * (self.k + 1)
+
+
+# d < n, d > n, d = n, B on both sides of d; k = 0 and η = 1 at the border.
+SIZES = ((3, 5, 2, 3, 0.4), (4, 2, 6, 2, 0.7), (2, 2, 2, 1, 1.0), (3, 7, 4, 0, 0.25), (1, 1, 3, 4, 0.9))
+
+
+def points(seed: int, least_k: int = 0) -> Iterator[Point]:
+    """Generic points over :data:`SIZES` = (d, n, B, k, η), k raised to ``least_k`` where it is below."""
+    for j, (d, n, B, k, eta) in enumerate(SIZES):
+        at = (seed + 7919 * j) % 2**62
+        generator = seeded(at, "cpu")
+        prompts = sample_prompts(tensor(covariance(d, at)), n, B, generator)
+        w0 = torch.randn(d, generator=generator, dtype=torch.float64).numpy()
+        yield Point(block(d, at + 1), block(d, at + 2), prompts, w0, eta, max(k, least_k))

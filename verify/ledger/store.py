@@ -1,0 +1,128 @@
+"""The ledger on disk: ``notes/ledger.json`` (committed) and ``.lsatheory/last-run.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from theory.errors import ArgumentError
+from theory.statement import Statement
+from verify.ledger.evidence import Evidence
+from verify.ledger.verdict import verdict
+
+Row = dict[str, Any]
+
+# What has to equal the committed ledger; measured figures may move with the platform.
+_SETTLED = ("verdict", "condition", "printed_latex", "corrected_latex", "counterexample")
+_EVIDENCE = ("kind", "outcome", "measured", "regime", "delta", "alpha", "form")
+
+
+def project_root() -> Path:
+    """The folder that holds ``verify/``: the clone, in an editable install."""
+    return Path(__file__).resolve().parents[2]
+
+
+def committed_path() -> Path:
+    """The ledger under version control."""
+    return project_root() / "notes" / "ledger.json"
+
+
+def last_run_path() -> Path:
+    """The rows of the last run on this machine."""
+    return project_root() / ".lsatheory" / "last-run.json"
+
+
+def row(statement: Statement, evidence: Sequence[Evidence]) -> Row:
+    """The statement's line in the ledger, verdict included.
+
+    The counterexample is recomputed; :class:`ArgumentError` if it is none, printed and true value
+    being equal.
+    """
+    from theory.notation import latex  # SymPy's printers take a while to load, and reading needs none
+
+    text = None
+    if statement.counterexample is not None:
+        found = statement.counterexample()
+        if found.printed == found.actual:
+            raise ArgumentError(f"counterexample of {statement.id!r}: printed and true value are equal")
+        text = str(found)
+    return {
+        "id": statement.id,
+        "source": statement.source,
+        "title": statement.title,
+        "verdict": verdict(statement, evidence),
+        "condition": statement.condition or None,
+        "printed_latex": latex(statement.printed),
+        "corrected_latex": None if statement.corrected is None else latex(statement.corrected),
+        "counterexample": text,
+        "evidence": [{key: getattr(e, key) for key in _EVIDENCE} for e in evidence],
+    }
+
+
+def load(path: Path) -> list[Row]:
+    """The rows of ``path``, none if there is no such file; :class:`ArgumentError` if it is no ledger."""
+    if not path.exists():
+        return []
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArgumentError(f"{path}: not JSON ({error})") from None
+    if not isinstance(rows, list) or not all(isinstance(r, dict) and "id" in r for r in rows):
+        raise ArgumentError(f"{path}: must be a list of rows, each with an id")
+    return rows
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` so that a reader, or a run that is killed, never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        # mkstemp makes files for the owner alone; these are for everybody.
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def dumps(rows: Iterable[Row]) -> str:
+    """Rows as JSON: keys as :func:`row` orders them, readable diffs."""
+    return json.dumps(list(rows), indent=1, ensure_ascii=False) + "\n"
+
+
+def save(path: Path, rows: Iterable[Row]) -> None:
+    """Write the rows to ``path``, wholly or not at all."""
+    write_text(path, dumps(rows))
+
+
+def current_rows() -> list[Row]:
+    """The committed rows, each replaced by the last run's where that run judged it."""
+    newer = {r["id"]: r for r in load(last_run_path())}
+    rows = [newer.pop(r["id"], r) for r in load(committed_path())]
+    return rows + list(newer.values())
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+def stale(computed: Iterable[Row], committed: Iterable[Row]) -> list[str]:
+    """One line for each way in which the computed ledger is not the committed one; [] if it is.
+
+    Numbers measured and the list of evidence do not count, the verdict that they lead to does.
+    """
+    new, old = ({r["id"]: r for r in rows} for rows in (computed, committed))
+    lines = [f"{i}: {new[i]['verdict']}, not in the committed ledger" for i in new if i not in old]
+    lines += [f"{i}: in the committed ledger, not in this run" for i in old if i not in new]
+    for i in new:
+        for key in _SETTLED:
+            was, now = old.get(i, new[i]).get(key), new[i].get(key)
+            if was != now:
+                lines.append(f"{i}: {key.replace('_latex', ' formula')} was {_shown(was)}, is {_shown(now)}")
+    return lines

@@ -1,0 +1,1 @@
+"""The ledger for reading: terminal table, LaTeX and Markdown."""

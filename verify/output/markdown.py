@@ -1,0 +1,50 @@
+"""The ledger as Markdown, for ``notes/ledger.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from verify.ledger.store import Row
+from verify.output.table import kinds, measured
+
+_HEAD = ("id", "source", "verdict", "condition", "evidence", "measured")
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def _section(row: Row) -> str:
+    """What there is to say on a statement that does not simply hold."""
+    parts = [f"## {row['id']}: {row['verdict']}", f"{row['source']}. {row['title']}", "As printed:"]
+    parts.append(f"$$\n{row['printed_latex']}\n$$")
+    if row["corrected_latex"] is not None:
+        parts += ["Corrected:", f"$$\n{row['corrected_latex']}\n$$"]
+    for label in ("condition", "counterexample"):
+        if row[label] is not None:
+            parts.append(f"{label.capitalize()}: {row[label]}")
+    found = [
+        f"- {e['kind']}, {e['form']} form, {e['regime']}: {e['outcome']}, {e['measured']}"
+        for e in row["evidence"]
+    ]
+    parts.append("\n".join(found) if found else "No evidence.")
+    return "\n\n".join(parts)
+
+
+def ledger_markdown(rows: Iterable[Row]) -> str:
+    """A table of all rows, then a section for each that is neither confirmed nor supported."""
+    rows = list(rows)
+    lines = ["| " + " | ".join(_HEAD) + " |", "|" + " --- |" * len(_HEAD)]
+    for row in rows:
+        cells = (
+            f"`{row['id']}`",
+            row["source"],
+            row["verdict"],
+            row["condition"] or "",
+            kinds(row),
+            measured(row),
+        )
+        lines.append("| " + " | ".join(map(_cell, cells)) + " |")
+    sections = [_section(r) for r in rows if r["verdict"] not in ("confirmed", "supported")]
+    head = "# Ledger\n\nWritten by `make ledger` from the evidence of a full run; not to be edited.\n\n"
+    return head + "\n".join(lines) + "\n" + "".join(f"\n{s}\n" for s in sections)
