@@ -129,6 +129,8 @@ def test_row_contract() -> None:
         "printed_latex",
         "corrected_latex",
         "counterexample",
+        "consequences",
+        "note",
         "evidence",
     ]
     assert (plain["condition"], plain["corrected_latex"], plain["counterexample"]) == (None, None, None)

@@ -15,7 +15,7 @@ from verify.output.table import ledger_table, measured, rendered
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("50% of A_1 & B#", r"50\% of A\_1 \& B\#"),
+        ("50% of A_1 & B#", r"50\% of \ensuremath{A_{1}} \& B\#"),
         ("x < y | z", r"x \ensuremath{<} y \ensuremath{|} z"),
         ("η ≤ 1", r"\ensuremath{\eta} \ensuremath{\leq} 1"),
         ("B ∉ S ≠ T", r"B \ensuremath{\notin} S \ensuremath{\neq} T"),
@@ -86,12 +86,12 @@ def test_table_fits_and_names_the_form(monkeypatch) -> None:
     assert max(map(len, text.splitlines())) <= 100
     assert "\x1b" not in text
     assert "\x1b" in rendered(ledger_table(long), colour=True)
-    assert measured(rows()[1]) == "corrected agrees: 0"
+    assert measured(rows()[1]) == "corrected agrees: 0, δ = 1e-2; differs: 0"
     # Nothing is cut off: what does not fit goes on in the next line.
     assert "".join(text.split()).count("component") == 3
 
 
 def test_undecided_and_differing_figures_are_shown_first() -> None:
     assert measured(store.row(PLAIN, evidence("der+ mc+ prop?"))) == "undecided: 0"
-    assert measured(store.row(PLAIN, evidence("der- mc+ tr-"))) == "differs: 0"
+    assert measured(store.row(PLAIN, evidence("der- mc+ tr-"))) == "agrees: 0, δ = 1e-2; differs: 0"
     assert measured(store.row(PLAIN, [])) == "no evidence"

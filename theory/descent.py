@@ -236,7 +236,10 @@ register(
             sp.Lt(sp.Symbol(r"\alpha_{k+1}"), sp.Symbol(r"\alpha_{k}"), evaluate=False),
         ),
         corrected=sp.Implies(
-            sp.Le(step_size, 2 * B * (2 * eta - eta**2) / (lambda_max + lambda_min), evaluate=False),
+            sp.And(
+                sp.Lt(eta, 1, evaluate=False),
+                sp.Le(step_size, 2 * B * (2 * eta - eta**2) / (lambda_max + lambda_min), evaluate=False),
+            ),
             sp.Lt(sp.Symbol(r"\alpha_{k+1}"), sp.Symbol(r"\alpha_{k}"), evaluate=False),
         ),
         condition="0 < η < 1 and γ ≤ 2B(2η−η²)/(λ_max(M) + λ⁺_min(M)); beyond it larger k overshoots",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from theory import exact
 from theory import notation as nt
-from theory.errors import ArgumentError, check_covariance, check_rate
+from theory.errors import ArgumentError, check_definite, check_finite, check_rate
 from theory.lower import lower_matrix
 from theory.model import residual
 from theory.notation import B, Gamma0, I, Omega, Phi, S_tau, V, W, d, eta, rho_cot, w_star_tau
@@ -90,14 +90,17 @@ def fine_tuned(
 ) -> NDArray[np.float64]:
     """Ṽ_* of (4.1) from the d × B matrices Ω, Φ and Γ₀ (arXiv:2603.01293, eq. 4.1).
 
-    Raises :class:`ArgumentError` for shapes that differ, a Γ₀ that is not a covariance, η outside (0, 1].
+    Raises :class:`ArgumentError` for shapes that differ, entries that are not finite, a Γ₀ that is not
+    an invertible covariance, η outside (0, 1].
     """
     check_rate("eta", eta)
-    check_covariance("gamma0", gamma0)
+    check_definite("gamma0", gamma0)
     if Omega.shape != Phi.shape or Omega.ndim != 2 or len(Omega) != len(gamma0):
         raise ArgumentError(
             f"Omega has shape {Omega.shape}, Phi {Phi.shape}: must both be d × B with d = {len(gamma0)}"
         )
+    check_finite("Omega", Omega)
+    check_finite("Phi", Phi)
     values = {_OMEGA: Omega, _PHI: Phi, nt.letter_of(Gamma0): gamma0}
     return np.asarray(evaluate(fixed_point(), values, {nt.eta: eta}))
 

@@ -273,8 +273,23 @@ class _Printer(LatexPrinter):
             super()._as_ordered_terms(expr, order), key=lambda term: term.could_extract_minus_sign()
         )
 
+    def _print_Add(self, expr: Any, order: Any = None) -> str:
+        text = super()._print_Add(expr, order)
+        if len(text) < 220 or len(expr.args) < 4:
+            return str(text)
+        # Too wide for a line of text: two terms a line.
+        terms = self._as_ordered_terms(expr, order)
+        pairs = [sp.Add(*terms[at : at + 2], evaluate=False) for at in range(0, len(terms), 2)]
+        lines = [super(_Printer, self)._print_Add(pair) for pair in pairs]
+        body = r" \\ & ".join(
+            line if line.startswith("-") or not at else f"+ {line}" for at, line in enumerate(lines)
+        )
+        return rf"\begin{{aligned}} & {body} \end{{aligned}}"
+
     def _print_MatAdd(self, expr: Any) -> str:
-        parts = sorted((self._print(a) for a in expr.args), key=lambda text: text.startswith("-"))
+        # I + ṼS, Z + VZZᵀWZ: the shortest first, what is subtracted last.
+        texts = (self._print(a) for a in expr.args)
+        parts = sorted(texts, key=lambda text: (text.startswith("-"), len(text)))
         return parts[0] + "".join(
             f" - {text[1:].lstrip()}" if text.startswith("-") else f" + {text}" for text in parts[1:]
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from theory import notation as nt
 from theory.blocks import gaussian_task
-from theory.errors import check_count, check_covariance, check_rate
+from theory.errors import check_count, check_covariance, check_definite, check_rate
 from theory.finetuning import V_STAR, unsolved_constraint
 from theory.notation import A, B, Gamma0, I, Omega, Phi, S, V, d, eta, n
 from theory.statement import Statement, register
@@ -55,12 +55,13 @@ def population_limit(
 ) -> NDArray[np.float64]:
     """Ṽ_∞ of (4.2), as printed there, for a d × d covariance A, singular or not.
 
-    Raises :class:`ArgumentError` for what is not a covariance, n < 1, η outside (0, 1].
+    Raises :class:`ArgumentError` for what is not a covariance, a Γ₀ with no inverse, n < 1, η outside
+    (0, 1].
     """
     check_count("n", n)
     check_rate("eta", eta)
     covariance = check_covariance("A", A)
-    check_covariance("gamma0", gamma0, len(covariance))
+    check_definite("gamma0", gamma0, len(covariance))
     onto = covariance @ np.linalg.pinv(covariance, hermitian=True)
     inner = (n + 1) / n * covariance + np.trace(covariance) / n * onto
     outside = np.linalg.solve(gamma0, np.eye(len(covariance)) - onto)

@@ -186,8 +186,8 @@ register(
         "Pretraining gives −1 in the y entry of W",
         sp.Eq(b, -1, evaluate=False),
         corrected=sp.Eq(b * V_pre, Gamma0.I, evaluate=False),
-        condition="W_yc is held at −1, or ‖Ṽ‖_F² − W_yc² starts at ‖Γ₀⁻¹‖_F² − 1 with W_yc < 0; "
-        "the loss fixes the product W_yc Ṽ = Γ₀⁻¹ only",
+        condition="W_yc is held at −1, a normalisation: the loss fixes the product W_yc Ṽ = Γ₀⁻¹ only",
         counterexample=_label,
+        note="Trained together from small values, |W_yc| tends to ‖Γ₀⁻¹‖_F^{1/2}: the flow conserves ‖Ṽ‖_F² − W_yc².",
     )
 )

@@ -51,7 +51,16 @@ class Statement:
     note: str = ""
 
 
+# The paper's order, whatever the order in which the modules are imported.
+_ORDER = ("eq-3.", "thm-4.1", "thm-4.2", "rem-4.1", "prop-4.3", "prop-5.1", "prop-6.1", "lem-A.", "eq-A.")
 _REGISTRY: dict[str, Statement] = {}
+
+
+def _place(id: str) -> tuple[int, str]:
+    for rank, prefix in enumerate(_ORDER):
+        if id.startswith(prefix):
+            return rank, id
+    return len(_ORDER), ""  # the others behind, as registered
 
 
 def register(statement: Statement) -> Statement:
@@ -63,8 +72,8 @@ def register(statement: Statement) -> Statement:
 
 
 def registry() -> dict[str, Statement]:
-    """All registered statements by id, in the order of the paper's derivation."""
-    return dict(_REGISTRY)
+    """All registered statements by id, in the paper's order: its sections, then its appendices."""
+    return {id: _REGISTRY[id] for id in sorted(_REGISTRY, key=_place)}
 
 
 def select(ids: tuple[str, ...] | list[str]) -> list[Statement]:
@@ -74,12 +83,12 @@ def select(ids: tuple[str, ...] | list[str]) -> list[Statement]:
     Raises :class:`ArgumentError` for an id that names none.
     """
     if not ids:
-        return list(_REGISTRY.values())
+        return list(registry().values())
     chosen: dict[str, Statement] = {}
     for wanted in ids:
-        found = {i: s for i, s in _REGISTRY.items() if i == wanted or i.startswith(f"{wanted}.")}
+        found = {i: s for i, s in registry().items() if i == wanted or i.startswith(f"{wanted}.")}
         if not found:
-            known = ", ".join(_REGISTRY)
+            known = ", ".join(registry())
             raise ArgumentError(f"id={wanted!r}: unknown statement, known are {known}")
         chosen.update(found)
     return list(chosen.values())

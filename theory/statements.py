@@ -1,4 +1,4 @@
-"""Importing this module registers every statement, in the order of the paper's argument."""
+"""Importing this module registers every statement."""
 
 from theory import (  # noqa: F401, I001
     model,

@@ -82,9 +82,12 @@ def show(id: Annotated[str, typer.Argument(metavar="ID", help="A statement.")]) 
             ("corrected", "corrected_latex"),
             ("condition", "condition"),
             ("counterexample", "counterexample"),
+            ("consequences", "consequences"),
+            ("note", "note"),
         ):
-            if row[key] is not None:
-                parts += [Text(f"\n{label}", style="bold"), Text(row[key])]
+            if row[key]:
+                text = row[key] if isinstance(row[key], str) else "; ".join(row[key])
+                parts += [Text(f"\n{label}", style="bold"), Text(text)]
         parts += [Text(), evidence_table(row)] if row["evidence"] else [Text("\nno evidence yet")]
         _print(*parts)
 

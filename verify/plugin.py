@@ -30,6 +30,7 @@ from theory.errors import ArgumentError
 from theory.statement import select
 from verify.ledger import load_statements, store
 from verify.ledger.run import Recorder, Run
+from verify.output.latex import document
 from verify.output.markdown import ledger_markdown
 from verify.output.table import counts, ledger_table, rendered
 from verify.profiles import PROFILES, Profile, profile_named
@@ -154,6 +155,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if _option(session.config, "update_ledger") and run.full and green:
         store.save(store.committed_path(), run.rows)
         store.write_text(store.committed_path().with_name("ledger.md"), ledger_markdown(run.rows))
+        store.write_text(store.committed_path().with_name("statements.tex"), document(run.rows))
         run.written = True
         return
     run.compare()

@@ -69,7 +69,7 @@ def descent(goal: Goal, rate: Rate, tasks: Sequence[tuple[Task, float]]) -> Evid
         step_size = fraction * 2 * of.B / (c_k * high)
         alpha = rate(high, low, step_size * c_k / of.B)
         target = goal(of)
-        steps = 400
+        steps = 250
         errors = np.array([np.linalg.norm(V - target) for V in trajectory(of, step_size, steps)])
         floor = 1e-11 * (1 + np.linalg.norm(target))
         bound = alpha ** np.arange(steps + 1) * errors[0]

@@ -59,6 +59,8 @@ def row(statement: Statement, evidence: Sequence[Evidence]) -> Row:
         "printed_latex": latex(statement.printed),
         "corrected_latex": None if statement.corrected is None else latex(statement.corrected),
         "counterexample": text,
+        "consequences": list(statement.consequences),
+        "note": statement.note or None,
         "evidence": [{key: getattr(e, key) for key in _EVIDENCE} for e in evidence],
     }
 

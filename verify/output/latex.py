@@ -51,8 +51,14 @@ _ASCII = {
 }  # fmt: skip
 _RAISED_RUN = re.compile(f"[{''.join(map(re.escape, _RAISED))}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(map(re.escape, _LOWERED))}]+")
-# A run of scripts, else one character with the combining accents that follow it.
-_PIECE = re.compile(rf"{_RAISED_RUN.pattern}|{_LOWERED_RUN.pattern}|.[\u0300-\u036f]*", re.DOTALL)
+_LETTER = r"[^\W\d_][\u0300-\u036f]*"
+# W_yc, ŵ_{i+1}, Ṽ_*: a letter and what is under it.
+_INDEXED = re.compile(rf"({_LETTER})_(\{{[^{{}}]*\}}|\*|[A-Za-z0-9]+)")
+# An indexed letter, a run of scripts, else one character with the combining accents that follow it.
+_PIECE = re.compile(
+    rf"{_LETTER}_(?:\{{[^{{}}]*\}}|\*|[A-Za-z0-9]+)|{_RAISED_RUN.pattern}|{_LOWERED_RUN.pattern}|.[\u0300-\u036f]*",
+    re.DOTALL,
+)
 
 
 def _command(letter: str) -> str | None:
@@ -62,6 +68,18 @@ def _command(letter: str) -> str | None:
 
 def _piece(piece: str, ascii_text: dict[str, str]) -> str:
     """LaTeX of a run of raised or lowered signs, or of one character with its accents."""
+    indexed = _INDEXED.fullmatch(piece)
+    if indexed and ascii_text:  # in prose; a formula has its own indices
+        base, index = indexed[1], indexed[2].strip("{}")
+        inner = (
+            _piece(base, ascii_text).removeprefix(r"\ensuremath{").removesuffix("}")
+            if not base.isascii()
+            else base
+        )
+        text = rf"\mathrm{{{index}}}" if index.isalpha() and len(index) > 2 else index
+        return rf"\ensuremath{{{inner}_{{{text}}}}}"
+    if indexed:
+        return "".join(_piece(p, ascii_text) for p in (indexed[1], "_", *indexed[2]))
     letter, accents = piece[0], piece[1:]
     if letter in _RAISED:
         return rf"\ensuremath{{{{}}^{{{' '.join(_RAISED[c] for c in piece)}}}}}"

@@ -23,6 +23,10 @@ def _section(row: Row) -> str:
     for label in ("condition", "counterexample"):
         if row[label] is not None:
             parts.append(f"{label.capitalize()}: {row[label]}")
+    if row["note"] is not None:
+        parts.append(f"Note: {row['note']}")
+    if row["consequences"]:
+        parts.append("Consequences: " + "; ".join(row["consequences"]))
     found = [
         f"- {e['kind']}, {e['form']} form, {e['regime']}: {e['outcome']}, {e['measured']}"
         for e in row["evidence"]

@@ -60,28 +60,38 @@ def kinds(row: Row) -> str:
     return " ".join(_SHORT.get(k, k) for k in KINDS if k in present)
 
 
-def telling(row: Row) -> dict[str, Any] | None:
-    """The evidence to show where there is room for one: what is undecided, else numeric before other,
-    what differs before what agrees, then the widest tolerance."""
-    return max(
-        row["evidence"],
-        key=lambda e: (
-            e["outcome"] == "undecided",
-            e["kind"] in NUMERIC,
-            e["outcome"] == "differs",
-            e["delta"] or 0.0,
-        ),
-        default=None,
-    )
+def telling(row: Row) -> list[dict[str, Any]]:
+    """The evidence to show where there is room for little: what is undecided, else the strongest of what
+    agrees and of what differs, numeric before other, then the widest tolerance."""
+    found = []
+    for outcome in ("undecided",), ("agrees",), ("differs",):
+        best = max(
+            (e for e in row["evidence"] if e["outcome"] in outcome),
+            key=lambda e: (e["kind"] in NUMERIC, e["delta"] or 0.0),
+            default=None,
+        )
+        if best is not None:
+            found.append(best)
+        if found and outcome == ("undecided",):
+            break
+    return found
+
+
+_FORMS = {
+    "printed": "",
+    "condition": "under the condition ",
+    "outside": "without it ",
+    "corrected": "corrected ",
+}
 
 
 def measured(row: Row) -> str:
     """That evidence in words, the form named where it is not the printed one."""
-    shown = telling(row)
-    if shown is None:
-        return "no evidence"
-    form = "" if shown["form"] == "printed" else f"{shown['form']} "
-    return f"{form}{shown['outcome']}: {shown['measured']}"
+    lines = []
+    for e in telling(row):
+        delta = "" if e["delta"] is None else f", δ = {e['delta']:.0e}".replace("e-0", "e-")
+        lines.append(f"{_FORMS[e['form']]}{e['outcome']}: {e['measured']}{delta}")
+    return "; ".join(lines) if lines else "no evidence"
 
 
 def ledger_table(rows: Iterable[Row], seconds: Mapping[str, float] | None = None) -> Table:
