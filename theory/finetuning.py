@@ -205,7 +205,7 @@ register(
         condition=f"{CONSISTENT}, or k = 0, or η = 1, or d = 1; or W̃ is held at I",
         counterexample=_not_stationary,
         note="With B > rank A, d ≥ 2, k ≥ 1 and 0 < η < 1 the limit has W̃ ≠ I almost surely; "
-        "Ṽ_* is then the minimiser with W̃ held at I.",
+        "Ṽ_* is then the minimiser with W̃ held at I.  (A = 0 is trivial: the loss is constant.)",
     )
 )
 register(

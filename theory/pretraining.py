@@ -188,6 +188,7 @@ register(
         corrected=sp.Eq(b * V_pre, Gamma0.I, evaluate=False),
         condition="W_yc is held at −1, a normalisation: the loss fixes the product W_yc Ṽ = Γ₀⁻¹ only",
         counterexample=_label,
-        note="Trained together from small values, |W_yc| tends to ‖Γ₀⁻¹‖_F^{1/2}: the flow conserves ‖Ṽ‖_F² − W_yc².",
+        note="Trained together from small values, |W_yc| tends to "
+        "‖Γ₀⁻¹‖_F^{1/2}: the flow conserves ‖Ṽ‖_F² − W_yc².",
     )
 )
