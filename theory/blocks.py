@@ -72,23 +72,15 @@ def embedding(tokens: Matrix, ones: Matrix) -> Block:
 
 
 def with_covariance(expression: Matrix) -> Matrix:
-    """``expression`` with XXᵀ written n S, in its word and in its traces."""
-    x = nt.letter_of(nt.X)
+    """``expression`` with XXᵀ written n S, in its word and in its traces (whose normal form never splits
+    X from Xᵀ across its ends: it starts with the untransposed letter)."""
     total = zero(expression.rows, expression.cols)
     for (traces, word), c in expression.terms.items():
         weight = scalar(c)
         for trace in traces:
-            weight = weight * _grouped(_turned(trace, x), nt.d, nt.d).trace()
+            weight = weight * _grouped(trace, nt.d, nt.d).trace()
         total = total + _grouped(word, expression.rows, expression.cols) * weight
     return total
-
-
-def _turned(trace: Word, x: Letter) -> Word:
-    """The trace rotated so that no X Xᵀ is split across its ends."""
-    for i, f in enumerate(trace):
-        if f.letter == x and not f.transposed:
-            return trace[i:] + trace[:i]
-    return trace
 
 
 def _grouped(word: Word, rows: sp.Expr, cols: sp.Expr) -> Matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -86,7 +87,11 @@ def select(ids: tuple[str, ...] | list[str]) -> list[Statement]:
         return list(registry().values())
     chosen: dict[str, Statement] = {}
     for wanted in ids:
-        found = {i: s for i, s in registry().items() if i == wanted or i.startswith(f"{wanted}.")}
+        found = {
+            i: s
+            for i, s in registry().items()
+            if i == wanted or re.fullmatch(rf"{re.escape(wanted)}\.[a-z]", i)
+        }
         if not found:
             known = ", ".join(registry())
             raise ArgumentError(f"id={wanted!r}: unknown statement, known are {known}")

@@ -18,6 +18,7 @@ There is no rule (AB)† = B†A†: it is false.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -167,6 +168,7 @@ def _triple_rule(a: Factor, b: Factor, c: Factor) -> Word | None:
     return None
 
 
+@lru_cache(maxsize=2**16)
 def reduce_word(word: Word) -> Word:
     """The normal form of ``word``; raises :class:`ArgumentError` where the shapes do not chain."""
     for a, b in pairwise(word):
@@ -204,6 +206,7 @@ def _reduce_cyclic(word: Word) -> Word:
     return current
 
 
+@lru_cache(maxsize=2**16)
 def reduce_trace(word: Word) -> Word:
     """The normal form of tr(word): reduced in every rotation, as the rules also act across the ends,
     then the least among the rotations of the word and of its transpose.
