@@ -129,6 +129,7 @@ def test_row_contract() -> None:
         "printed_latex",
         "corrected_latex",
         "counterexample",
+        "assumptions",
         "consequences",
         "note",
         "evidence",

@@ -86,12 +86,12 @@ def _operator_norm() -> Counterexample:
     M = phi * phi.T
     map_ = sp.eye(2) - M * HALF  # γ c_k / B = 1/2, inside the step condition γ c_k λ_max / B < 2
     norm = max(map_.singular_values())
-    return Counterexample("d=2, B=1, M=diag(1,0), γc_k/B=1/2: ‖I−(γc_k/B)M‖_op", sp.Symbol("below 1"), norm)
+    return Counterexample("d=2, B=1, M=diag(1,0), γc_k/B=1/2: ‖I−(γc_k/B)M‖_op < 1", sp.true, sp.Lt(norm, 1))
 
 
 def _equality_at_one() -> Counterexample:
-    c = sum((sp.Integer(1) - 1) ** (2 * j) for j in range(4))
-    return Counterexample("η=1, k=3: c_k against 1/(2η−η²) = 1", sp.Symbol("below 1"), sp.sympify(c))
+    c = sp.Add(*((sp.Integer(1) - 1) ** (2 * j) for j in range(4)))
+    return Counterexample("η=1, k=3: c_k = 1 < 1/(2η−η²) = 1", sp.true, sp.Lt(c, 1))
 
 
 def _slower() -> Counterexample:
@@ -207,8 +207,11 @@ register(
         "Theorem 4.2",
         "The bound on c_k",
         sp.Lt(c_k, 1 / (2 * eta - eta**2), evaluate=False),
-        corrected=sp.Le(c_k, 1 / (2 * eta - eta**2), evaluate=False),
-        condition="η ≠ 1 (and 0 < η < 2): at η = 1 both sides are 1",
+        corrected=sp.Implies(
+            sp.And(sp.Lt(0, eta, evaluate=False), sp.Lt(eta, 2, evaluate=False)),
+            sp.Le(c_k, 1 / (2 * eta - eta**2), evaluate=False),
+        ),
+        condition="0 < η < 2 and η ≠ 1: at η = 1 both sides are 1",
         counterexample=_equality_at_one,
     )
 )
@@ -237,12 +240,13 @@ register(
         ),
         corrected=sp.Implies(
             sp.And(
-                sp.Lt(eta, 1, evaluate=False),
+                sp.Lt(eta, 2, evaluate=False),
+                sp.Ne(eta, 1, evaluate=False),
                 sp.Le(step_size, 2 * B * (2 * eta - eta**2) / (lambda_max + lambda_min), evaluate=False),
             ),
             sp.Lt(sp.Symbol(r"\alpha_{k+1}"), sp.Symbol(r"\alpha_{k}"), evaluate=False),
         ),
-        condition="0 < η < 1 and γ ≤ 2B(2η−η²)/(λ_max(M) + λ⁺_min(M)); beyond it larger k overshoots",
+        condition="0 < η < 2, η ≠ 1 and γ ≤ 2B(2η−η²)/(λ_max(M) + λ⁺_min(M)); beyond it larger k overshoots",
         counterexample=_slower,
         depends_on=("thm-4.2.a", "thm-4.2-proof.f"),
         note="For one pair k, k+1: faster if and only if η ≠ 1 and γ(c_{k+1}λ_max + c_k λ⁺_min) < 2B.",

@@ -8,7 +8,18 @@ import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from theory.errors import ArgumentError
-from theory.notation import LETTERS, FrobeniusSquared, NormSquared, Pinv, letter_of
+from theory.notation import (
+    LETTERS,
+    Expectation,
+    FrobeniusSquared,
+    NormSquared,
+    Pinv,
+    Sigma,
+    Sigma_hat,
+    letter_of,
+    n,
+)
+from theory.wishart import expectation
 from theory.words.letters import Factor, Letter, Word, inverse_letter, pinv_letter
 from theory.words.poly import Matrix, Scalar, Traces, identity, letter, scalar, zero
 
@@ -48,11 +59,16 @@ def lower_matrix(expression: MatrixExpr) -> Matrix:
 
 
 def lower_scalar(expression: sp.Expr) -> Scalar:
-    """A SymPy scalar with traces and norms inside as a trace polynomial."""
+    """A SymPy scalar with traces, norms and means over Σ̂ inside as a trace polynomial."""
     if isinstance(expression, sp.Trace):
         return lower_matrix(expression.arg).trace()
     if isinstance(expression, FrobeniusSquared) and type(expression) in (FrobeniusSquared, NormSquared):
         return lower_matrix(expression.args[0]).norm2()
+    if isinstance(expression, Expectation):
+        # Σ̂ is the one random matrix of the surface syntax; w* is averaged before a formula has it.
+        found = expectation(lower_scalar(expression.args[0]), letter_of(Sigma_hat), letter_of(Sigma), n)
+        assert isinstance(found, Scalar)
+        return found
     if isinstance(expression, sp.Add):
         return sum(map(lower_scalar, expression.args), start=scalar(0))
     if isinstance(expression, sp.Mul):
@@ -60,7 +76,7 @@ def lower_scalar(expression: sp.Expr) -> Scalar:
         for factor in expression.args:
             product = product * lower_scalar(factor)
         return product
-    if expression.has(MatrixExpr, FrobeniusSquared):
+    if expression.has(MatrixExpr, FrobeniusSquared, Expectation):
         raise ArgumentError(f"expression={expression}: no rule carries it into traces of words")
     return scalar(expression)
 

@@ -9,13 +9,15 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from theory import exact
 from theory import notation as nt
 from theory.blocks import gaussian_task
 from theory.errors import check_count, check_covariance, check_definite, check_rate
-from theory.finetuning import V_STAR, unsolved_constraint
+from theory.finetuning import HALF, V_STAR, unsolved_constraint
 from theory.notation import A, B, Gamma0, I, Omega, Phi, S, V, d, eta, n
-from theory.statement import Statement, register
+from theory.statement import Counterexample, Statement, register
 from theory.wishart import expectation
+from theory.words.evaluate import CUTOFF
 from theory.words.poly import Matrix, letter
 
 Q_LIMIT = (n + 1) / n * A + sp.Trace(A) / n * A * nt.Pinv(A)
@@ -62,10 +64,33 @@ def population_limit(
     check_rate("eta", eta)
     covariance = check_covariance("A", A)
     check_definite("gamma0", gamma0, len(covariance))
-    onto = covariance @ np.linalg.pinv(covariance, hermitian=True)
+    onto = covariance @ np.linalg.pinv(covariance, rcond=CUTOFF, hermitian=True)
     inner = (n + 1) / n * covariance + np.trace(covariance) / n * onto
     outside = np.linalg.solve(gamma0, np.eye(len(covariance)) - onto)
-    return np.asarray(-eta * np.linalg.pinv(inner, hermitian=True) - outside)
+    return np.asarray(-eta * np.linalg.pinv(inner, rcond=CUTOFF, hermitian=True) - outside)
+
+
+# Counterexamples -----------------------------------------------------------------------------------
+
+
+def _joint_slope() -> Counterexample:
+    """d = 2, n = 1, A = diag(1, 2), η = 1/2, k = 1: Ṽ_∞ = −½ diag(1/5, 1/7) is not a minimiser with W̃ = I.
+
+    The population loss is quadratic in W̃, so its slope in W̃_11 is a central difference, and its mean one
+    of monomials of x and w*."""
+    X, normals = exact.normal_prompt(sp.diag(1, sp.sqrt(2)), 1)
+    tasks = list(sp.symbols("u1 u2"))
+    limit = sp.diag(sp.Rational(-1, 10), sp.Rational(-1, 14))
+    sides = [
+        exact.supervised_loss(limit, sp.diag(1 + change, 1), [(X, sp.Matrix(tasks))], HALF, 1)
+        for change in (1, -1)
+    ]
+    slope = exact.gaussian_mean((sides[0] - sides[1]) / 2, [*normals, *tasks])
+    return Counterexample(
+        "d=2, n=1, A=diag(1,2), η=1/2, k=1: dL/dW̃_11 of the population loss at (Ṽ_∞, I)",
+        sp.Integer(0),
+        slope,
+    )
 
 
 # Statements ----------------------------------------------------------------------------------------
@@ -78,12 +103,15 @@ register(
     Statement(
         "prop-4.3",
         "Proposition 4.3, eq. 4.2",
-        "The limit of the matrix Ṽ_* of (4.1) as B → ∞",
+        "The limit of Ṽ_* as B → ∞",
         nt.Tends(V_STAR, B, sp.oo, nt.Chain(_V_INF, LIMIT)),
         assumptions=("x ~ N(0, A), A ⪰ 0", "n, d fixed"),
-        depends_on=("prop-4.3-proof.b", "prop-4.3-proof.c", "eq-A.wishart2"),
-        note="This is the limit with W̃ held at I.  The joint minimiser of Theorem 4.1 is another one "
-        "as soon as B > rank A, unless k = 0, η = 1 or d = 1.",
+        condition="Ṽ_* is the matrix of (4.1), the minimiser with W̃ held at I; for the minimiser over Ṽ and "
+        "W̃, which Theorem 4.1 calls Ṽ_*, k = 0, or η = 1, or d = 1",
+        counterexample=_joint_slope,
+        depends_on=("thm-4.1", "prop-4.3-proof.b", "prop-4.3-proof.c", "eq-A.wishart2"),
+        note="B → ∞ is where Theorem 4.1 lacks its condition B ≤ rank A.  As the limit of (4.1) it needs no "
+        "invertible A; A = 0 gives −Γ₀⁻¹.",
     )
 )
 register(
@@ -94,7 +122,8 @@ register(
         sp.Eq(V * Phi, -eta * Omega, evaluate=False),
         corrected=sp.Eq(V * Phi * Phi.T / B, -eta / B * Omega * Phi.T, evaluate=False),
         counterexample=unsolved_constraint,
-        note="False as soon as B > rank A, which B → ∞ brings; the normal equations printed next hold.",
+        note="Not a condition but an error here: B → ∞ brings B > rank A, where it is false almost surely.  "
+        "The normal equations printed next hold.",
     )
 )
 register(

@@ -151,7 +151,8 @@ def _label() -> Counterexample:
 
 # Statements ----------------------------------------------------------------------------------------
 
-ON_RANGE = -Gamma0.I * Sigma0 * nt.Pinv(Sigma0) + V_init * (I - Sigma0 * nt.Pinv(Sigma0))
+ONTO = Sigma0 * nt.Pinv(Sigma0)
+ON_RANGE = -Gamma0.I * ONTO + V_init * (I - ONTO)
 _GAMMA0 = (1 + 1 / n) * Sigma0 + (1 / n) * sp.Trace(Sigma0) * I
 
 register(
@@ -161,7 +162,7 @@ register(
         "Pretraining on infinitely many prompts gives Ṽ = −Γ₀⁻¹",
         nt.Listing(sp.Eq(V_pre, -Gamma0.I, evaluate=False), sp.Eq(Gamma0, _GAMMA0, evaluate=False)),
         corrected=sp.Eq(V_pre, ON_RANGE, evaluate=False),
-        assumptions=("w_0 = 0", "w* ~ N(0, I)", "loss E‖ŵ_1 − w*‖²"),
+        assumptions=("proper initialization", "w_0 = 0", "w* ~ N(0, I)", "loss E‖ŵ_1 − w*‖²"),
         condition="Σ₀ is invertible (and W_yc is held at −1); on the null space of Σ₀ training leaves Ṽ "
         "where it started",
         counterexample=_singular,
@@ -175,7 +176,8 @@ register(
         "Pretraining gives W̃ = I",
         sp.Eq(W_pre, I, evaluate=False),
         corrected=sp.Eq(W_pre, W_init, evaluate=False),
-        condition="W̃ is initialised at I: with w_0 = 0 the loss does not depend on W̃",
+        assumptions=("proper initialization",),
+        condition="proper initialization means W̃ = I: with w_0 = 0 the loss does not depend on W̃",
         counterexample=_untouched,
     )
 )
@@ -185,10 +187,11 @@ register(
         "Eq. 3.6",
         "Pretraining gives −1 in the y entry of W",
         sp.Eq(b, -1, evaluate=False),
-        corrected=sp.Eq(b * V_pre, Gamma0.I, evaluate=False),
-        condition="W_yc is held at −1, a normalisation: the loss fixes the product W_yc Ṽ = Γ₀⁻¹ only",
+        corrected=sp.Eq(b * V_pre * ONTO, Gamma0.I * ONTO, evaluate=False),
+        assumptions=("proper initialization",),
+        condition="W_yc is held at −1, a normalisation: the loss depends on the product W_yc Ṽ alone",
         counterexample=_label,
-        note="Trained together from small values, |W_yc| tends to "
-        "‖Γ₀⁻¹‖_F^{1/2}: the flow conserves ‖Ṽ‖_F² − W_yc².",
+        note="Trained together, W_yc and Ṽ move so that ‖Ṽ‖_F² − W_yc² is conserved, and end at a product "
+        "W_yc Ṽ = Γ₀⁻¹ (on the range of Σ₀) unless they start on a saddle such as Ṽ = 0, W_yc = 0.",
     )
 )

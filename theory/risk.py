@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from theory import blocks, exact
 from theory import notation as nt
 from theory.errors import ArgumentError, check_count, check_covariance
-from theory.lower import lower_matrix, lower_scalar
+from theory.lower import lower_scalar
 from theory.notation import G, I, Sigma, Sigma_hat, V, X, d, n
 from theory.statement import Counterexample, Statement, register
 from theory.wishart import expectation
@@ -95,12 +95,6 @@ A3_SECOND = d + sp.Trace(G.T * Sigma**2 * G) - 2 * nt.Expectation(sp.Trace(G * S
 A3_SECOND_TRUE = d + sp.Trace(G * Sigma**2 * G.T) + 2 * sp.Trace(G * Sigma) + _TAIL
 
 
-def a3(sign: int, transposed: bool) -> Scalar:
-    """The second line of A.3 in words: d + tr(AᵀΣ²A) or tr(AΣ²Aᵀ), ± 2 tr(AΣ), and the 1/n part."""
-    quadratic = sp.Trace(G.T * Sigma**2 * G) if transposed else sp.Trace(G * Sigma**2 * G.T)
-    return lower_scalar(d + quadratic + sign * 2 * sp.Trace(G * Sigma) + _TAIL)
-
-
 def _scalar_case(printed: Scalar) -> Counterexample:
     """d = n = 1, Σ = A = 1: E(1 + z²)² = 6."""
     one = exact.matrix([[1]])
@@ -115,7 +109,7 @@ def _last_line() -> Counterexample:
 
 
 def _sign() -> Counterexample:
-    return _scalar_case(second_moment() - lower_scalar(2 * sp.Trace(G * Sigma)) + lower_scalar(d))
+    return _scalar_case(lower_scalar(A3_FIRST))
 
 
 def _transposition() -> Counterexample:
@@ -127,17 +121,18 @@ def _transposition() -> Counterexample:
         _G: np.array(step.tolist(), dtype=object),
         _SIGMA: np.array(sp.diag(1, 2).tolist(), dtype=object),
     }
-    printed = evaluate(a3(-1, True), arrays, {n: 1, d: 2})
+    printed = evaluate(lower_scalar(A3_SECOND), arrays, {n: 1, d: 2})
     return Counterexample("d=2, n=1, Σ=diag(1,2), A=[[0,1],[0,0]]", printed, sp.simplify(actual))
 
 
 def _prompt_length() -> Counterexample:
-    """n = 1 column in X, m = 2 pairs in the prompt: S from the prompt is not XXᵀ/n."""
+    """n = 1 column in X, m = 2 pairs in the prompt, λ = n as in eq. 3.1."""
     X_n, X_m, w = exact.matrix([[1]]), exact.matrix([[1, 2]]), exact.matrix([[1]])
     full = exact.assemble(exact.matrix([["-1/2"]]), sp.eye(1))
     printed = -exact.matrix([["-1/2"]])[0] * exact.covariance(X_n)[0] * w[0]
-    actual = exact.chain(*full, X_m, w, 1)[0][2]
-    return Counterexample("d=1, Ṽ=-1/2, w*=1, x_1=1, x_2=2, m=2, n=1: ŵ", printed, actual)
+    Z = exact.embed(X_m, w, [exact.weight_column(sp.zeros(1, 1))])
+    actual = exact.forward(Z, *full, X_n.cols)[2]
+    return Counterexample("d=1, Ṽ=-1/2, w*=1, x_1=1, x_2=2, m=2, X=[x_1], λ=n=1: ŵ", printed, actual)
 
 
 register(
@@ -167,7 +162,7 @@ register(
         ),
         counterexample=_prompt_length,
         depends_on=("eq-A.1",),
-        note="The prompt length is m in the prompt and n in X; they must be the same.",
+        note="The prompt length is m in the prompt and n in X and in 1/n; one letter for both mends it.",
     )
 )
 register(
@@ -232,13 +227,3 @@ register(
         "= 0.",
     )
 )
-
-
-def mean_printed() -> Matrix:
-    """The printed mean of Σ̂AᵀAΣ̂, in words."""
-    return lower_matrix(_MEAN_PRINTED)
-
-
-def second_printed() -> Scalar:
-    """The printed mean of ‖AΣ̂‖_F², in words."""
-    return lower_scalar(_SECOND_PRINTED)

@@ -115,7 +115,8 @@ register(
             nt.Chain(sp.Symbol("W(t)"), _sparse([(0, 2, _W13), (1, 3, sp.Symbol("W_{24}(t)"))])),
         ),
         assumptions=("infinitely many prompts", "w* ~ N(0, I) independent of X", "start in the pattern"),
-        note="Only the symmetry w* → −w* given X is used: pairs (X, ±w*) keep the blocks at zero at any B; "
+        note="W_yc, printed as −1, is judged in eq-3.8.b.  Only the symmetry w* → −w* given X is used: pairs "
+        "(X, ±w*) keep the blocks at zero at any B; "
         "without pairs a finite B moves V_wy, W_xc and (k ≥ 1) W_yw.",
     )
 )
@@ -127,12 +128,9 @@ register(
         nt.Chain(sp.Symbol("W_{24}(t)"), sp.Integer(-1)),
         corrected=_corrected_label(),
         counterexample=_label_moves,
-        consequences=(
-            "the flow over all entries is a flow of three blocks, Ṽ, W̃ and W_yc; ‖Ṽ‖² − ‖W̃‖² − "
-            "W_yc² is conserved",
-            "training Ṽ and W̃ alone (Theorems 4.1, 4.2) is a restriction of the model, not a "
-            "consequence of (3.8)",
-        ),
+        condition="W_yc is held at −1: the flow of Ṽ and W̃ alone",
+        note="W_yc has an even gradient like Ṽ and W̃: over all entries the flow is one of three blocks, and "
+        "conserves ‖Ṽ‖² − ‖W̃‖² − W_yc².  It stands still where its gradient is zero, as at η = 1, A = Σ₀.",
         depends_on=("eq-3.8.a",),
     )
 )

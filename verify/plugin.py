@@ -171,7 +171,7 @@ def _totals(run: Run) -> Text:
     return Text(
         f"{'full' if run.full else 'partial'} run, profile {run.profile.name}, base seed {run.base_seed}, "
         f"{time.perf_counter() - run.started:.1f} s, peak memory {peak:.0f} MiB\n"
-        f"{sampled} sampled checks; probability of any error in the run at most "
+        f"{sampled} sampled checks; nominal probability of any error in the run at most "
         f"{sum(e.alpha for e in found):.2g}"
     )
 

@@ -8,15 +8,16 @@ import sympy as sp
 
 from theory import descent, exact, finetuning
 from theory import notation as nt
+from theory.lower import lower_matrix, lower_scalar
 from theory.statement import registry
 from verify.checks import descent as check
 from verify.checks import finetuning as tasks_of
-from verify.checks.points import points, rational
+from verify.checks.points import TaughtPoint, points, rational
 from verify.checks.run import counterexample, identity
 from verify.checks.run import exact as symbolic
 from verify.predictions import task_matrix
 from verify.test_finetuning import ETA, exact_prompts, overdetermined, printed_limit
-from verify.test_model import SHAPES, SquaredPoint
+from verify.test_model import SHAPES
 
 
 def regimes(seed):
@@ -26,11 +27,9 @@ def regimes(seed):
         (tasks_of.task(3, 5, 2, seed("B<d"), k=0, eta=0.3), 0.9),
         (tasks_of.task(3, 4, 8, seed("B>d"), k=1, eta=1.0), 0.8),
         (tasks_of.task(3, 5, 6, seed("rank"), k=3, rank=2), 0.4),
+        (tasks_of.task(3, 2, 3, seed("B=d>n"), k=1), 0.5),
+        (tasks_of.task(1, 3, 2, seed("d=1"), k=2), 0.9),
     ]
-
-
-def squared(seed):
-    return [SquaredPoint(p.V, p.W, p.prompts, p.w0, p.eta, p.k) for p in points(seed)]
 
 
 @pytest.mark.statements("thm-4.2.a")
@@ -50,6 +49,19 @@ def test_rate(ledger, seed):
             kind="derivation",
         ),
     )
+    printed_alpha = registry()["thm-4.2.a"].printed.args[1].rhs
+    grid = [
+        (sp.Rational(p, 3), sp.Rational(q, 7), sp.Rational(r, 5))
+        for p in (3, 7)
+        for q in (1, 6)
+        for r in (1, 4)
+    ]
+    named = all(
+        printed_alpha.subs({nt.lambda_max: top, nt.lambda_min: least, nt.step_size: g, nt.c_k: 1, nt.B: 1})
+        == descent.contraction(top, least, g)
+        for top, least, g in grid
+    )
+    ledger.record("thm-4.2.a", symbolic(named, "α as printed, rational grid"))
     goal = task_matrix(finetuning.fixed_point())
     ledger.record("thm-4.2.a", check.descent(goal, descent.contraction, regimes(seed)))
 
@@ -76,8 +88,11 @@ def test_loss_and_gradient(ledger, seed):
         "thm-4.2-proof.a",
         symbolic(residual.equals(printed), "R_i = −ρ^i(ṼS + ηI)w*, general d, i", kind="derivation"),
     )
-    derived, stated = descent.restricted_gradient()
+    derived, _ = descent.restricted_gradient()
+    stated = lower_matrix(registry()["thm-4.2-proof.b"].printed.rhs)
     ledger.record("thm-4.2-proof.b", symbolic(derived.equals(stated), "general d, B", kind="derivation"))
+    same = lower_scalar(registry()["thm-4.2-proof.a"].printed.rhs).equals(descent.restricted_loss())
+    ledger.record("thm-4.2-proof.a", symbolic(same, "c_k/(2B) ‖ṼΦ + ηΩ‖_F² in words", kind="derivation"))
     loss_holds = slope_holds = True
     for d, n, B, k in ((1, 2, 3, 2), (2, 1, 2, 0), (2, 2, 3, 1)):
         prompts, V = exact_prompts(d, n, B), rational(d, d, f"dv{d}{B}")
@@ -100,9 +115,20 @@ def test_loss_and_gradient(ledger, seed):
         c_k, gap = check.parts(point)
         return c_k / point.prompts.size * gap @ check.features(point).T
 
-    ledger.record("thm-4.2-proof.a", identity(check.loss_at_identity, loss_at, squared(seed("loss")), SHAPES))
     ledger.record(
-        "thm-4.2-proof.b", identity(check.gradient_at_identity, slope_at, squared(seed("slope")), SHAPES)
+        "thm-4.2-proof.a",
+        identity(
+            check.loss_at_identity, loss_at, points(seed("loss"), kind=TaughtPoint, identity=True), SHAPES
+        ),
+    )
+    ledger.record(
+        "thm-4.2-proof.b",
+        identity(
+            check.gradient_at_identity,
+            slope_at,
+            points(seed("slope"), kind=TaughtPoint, identity=True),
+            SHAPES,
+        ),
     )
 
 
@@ -145,18 +171,34 @@ def test_recursion(ledger, seed):
     )
 
 
+def _norm_below_one(d, B, on_range):
+    """‖I − gM‖ < 1 in rationals, M = ΦΦᵀ: the symmetric map N has norm below 1 iff I − N² is positive
+    definite; g = 1/tr M is inside the step condition."""
+    _, phi = exact.stack(exact_prompts(d, 2, B))
+    M = phi * phi.T
+    step = sp.eye(d) - M / M.trace()
+    if on_range:
+        step = step * phi * phi.pinv()
+    return bool((sp.eye(d) - step * step).is_positive_definite)
+
+
 @pytest.mark.statements("thm-4.2-proof.e")
 def test_operator_norm(ledger, seed):
-    g = sp.Symbol("g", real=True)
-    # 0 < gμ < 2 puts 1 − gμ strictly inside (−1, 1) for every eigenvalue μ > 0; μ = 0 gives exactly 1.
-    inside = sp.reduce_inequalities([1 - g > -1, 1 - g < 1], g).as_set() == sp.Interval.open(0, 2)
+    full_rank, few = ((2, 3), (2, 2)), ((2, 1), (3, 2))
     ledger.record(
-        "thm-4.2-proof.e", symbolic(inside, "every eigenvalue of M positive", "condition", "derivation")
+        "thm-4.2-proof.e",
+        symbolic(all(_norm_below_one(d, B, False) for d, B in full_rank), "rationals, B ≥ d", "condition"),
     )
     ledger.record("thm-4.2-proof.e", counterexample(registry()["thm-4.2-proof.e"], "outside"))
     ledger.record(
         "thm-4.2-proof.e",
-        symbolic(inside, "on range(Φ) every eigenvalue is positive", "corrected", "derivation"),
+        symbolic(any(_norm_below_one(d, B, False) for d, B in few), "rationals, B < d", "outside"),
+    )
+    ledger.record(
+        "thm-4.2-proof.e",
+        symbolic(
+            all(_norm_below_one(d, B, True) for d, B in full_rank + few), "rationals, any B", "corrected"
+        ),
     )
     full = [(tasks_of.task(3, 4, 5, seed("full")), 0.5), (tasks_of.task(2, 3, 2, seed("square")), 0.95)]
     deficient = [
@@ -201,14 +243,46 @@ def test_bound_on_c_k(ledger, seed):
 @pytest.mark.statements("rem-4.1.a")
 def test_minimiser_and_k(ledger, seed):
     ledger.record("rem-4.1.a", counterexample(registry()["rem-4.1.a"], "outside"))
-    fixed = finetuning.fixed_point()
-    free = not any(c.has(nt.k) for c in fixed.terms.values()) and finetuning.least_distance().equals(fixed)
+    zero = finetuning.zero_loss_residual().is_zero()  # every R_i, i symbolic: for all k at once
+    nearest = finetuning.least_distance().equals(finetuning.fixed_point())
     ledger.record(
         "rem-4.1.a",
-        symbolic(free, "(4.1) solves every k's problem and holds no k", "condition", "derivation"),
+        symbolic(
+            zero and nearest,
+            "where ṼΦ = −ηΩ is solved, (Ṽ_*, I) has zero loss for every k and is nearest",
+            "condition",
+            "derivation",
+        ),
     )
-    ledger.record("rem-4.1.a", tasks_of.limits_over_k((1, 3), seed("consistent"), 2, "condition"))
+    for B, eta, hold, d, text in (
+        (2, 0.4, False, 3, "consistent"),
+        (7, 1.0, False, 3, "η=1"),
+        (5, 0.4, False, 1, "d=1"),
+        (7, 0.4, True, 3, "held"),
+    ):
+        ledger.record("rem-4.1.a", tasks_of.limits_over_k((1, 3), seed(text), B, "condition", eta, hold, d))
     ledger.record("rem-4.1.a", tasks_of.limits_over_k((1, 3), seed("inconsistent"), 7, "outside"))
+
+
+def _pair_criterion():
+    """α(c') < α(c) against g(c' λ_max + c λ⁺_min) < 2, c < c' two values of c_k, on a rational grid that
+    meets equality, where α must be equal."""
+    rationals = [
+        sp.Rational(p, q) for p, q in ((1, 5), (1, 2), (2, 3), (1, 1), (5, 3), (3, 2), (12, 5), (3, 1))
+    ]
+    holds = met = 0
+    for low in (sp.Integer(1), sp.Rational(1, 3)):
+        for c in (sp.Integer(1), sp.Rational(5, 4)):
+            for more in (sp.Rational(5, 4), sp.Rational(21, 16)):
+                for g in (*rationals, 2 / (more + c * low)):
+                    if not (c < more and g * more < 2):  # λ_max = 1, inside the step condition
+                        continue
+                    before, after = (descent.contraction(sp.Integer(1), low, g * x) for x in (c, more))
+                    criterion = g * (more + c * low)
+                    if (after < before) != (criterion < 2) or (after == before) != (criterion == 2):
+                        return False, 0
+                    holds, met = holds + 1, met + (criterion == 2)
+    return holds > 0, met
 
 
 @pytest.mark.statements("rem-4.1.b")
@@ -217,23 +291,29 @@ def test_speed_and_k(ledger, seed):
     high, low, c = sp.symbols("h l c", positive=True)
     turn = 2 / (high + low)
     meets = sp.simplify((1 - turn * low) - (turn * high - 1)) == 0
-    sup = (
-        sp.simplify(2 * (2 * nt.eta - nt.eta**2) / (high + low) * (1 / (2 * nt.eta - nt.eta**2)) - turn) == 0
-    )
-    slope = sp.diff(1 - c * low, c) == -low
+    supremum = 1 / (2 * nt.eta - nt.eta**2)  # of c_k, not reached for ρ ≠ 0
+    bound = 2 * (2 * nt.eta - nt.eta**2) / (high + low)
+    reaches = sp.simplify(bound * supremum - turn) == 0
+    gap = sp.expand((1 - c * low) - (c * high - 1) - (high + low) * (turn - c))
     ledger.record(
         "rem-4.1.b",
         symbolic(
-            meets and sup and slope,
-            "γc_k/B < 2/(λ_max+λ⁺_min), where α = 1 − γc_kλ⁺_min/B falls with c_k",
+            meets and reaches and sp.simplify(gap) == 0,
+            "α = 1 − cλ⁺_min up to c = 2/(λ_max+λ⁺_min), and falls; γc_k/B stays below that",
             "condition",
             "derivation",
         ),
     )
     ledger.record("rem-4.1.b", counterexample(registry()["rem-4.1.b"], "outside"))
+    holds, met = _pair_criterion()
     ledger.record(
-        "rem-4.1.b", symbolic(meets and sup and slope, "the same, general M", "corrected", "derivation")
+        "rem-4.1.b",
+        symbolic(
+            holds and met > 0,
+            f"faster iff γ(c'λ_max + cλ⁺_min) < 2B, rational grid, equality {met} times",
+            "corrected",
+        ),
     )
-    for form in ("condition", "corrected"):
-        ledger.record("rem-4.1.b", check.faster_with_k("corrected", 0.99, (0.3, 0.6), seed("speed"), form))
+    ledger.record("rem-4.1.b", check.faster_with_k("corrected", 0.99, (0.3, 0.6), seed("speed"), "condition"))
+    ledger.record("rem-4.1.b", check.faster_with_k("corrected", 1.0, (0.4, 0.8), seed("limit"), "corrected"))
     ledger.record("rem-4.1.b", check.faster_with_k("printed", 0.99, (0.3, 0.6), seed("speed"), "outside"))

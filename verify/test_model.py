@@ -8,10 +8,12 @@ import sympy as sp
 
 from theory import blocks, exact, model
 from theory import notation as nt
+from theory.explicit import explicit
+from theory.lower import lower_matrix
 from theory.statement import registry
 from theory.words.poly import letter
 from verify.checks import model as check
-from verify.checks.points import Point, points, rational
+from verify.checks.points import Point, TaughtPoint, points, rational
 from verify.checks.run import counterexample, identity
 from verify.checks.run import exact as symbolic
 from verify.predictions import of_prompts
@@ -45,6 +47,12 @@ def _previous(point: Point, prompt: int, step: int):
 @pytest.mark.statements("eq-3.1")
 def test_merged_weights(ledger, seed):
     attention, merged = model.merged_attention()
+    printed = registry()["eq-3.1"].printed
+    put_in = {model.V_full: model.W_P * model.W_V, model.W_full: model.W_K.T * model.W_Q}
+    sides = lower_matrix(printed.lhs).equals(attention) and lower_matrix(printed.rhs.subs(put_in)).equals(
+        merged
+    )
+    ledger.record("eq-3.1", symbolic(sides, "the print's two sides at the merged weights", kind="derivation"))
     ledger.record("eq-3.1", symbolic(attention.equals(merged), "any widths and lengths", kind="derivation"))
     ledger.record("eq-3.1", check.merged_layer(lambda K, Q, V, P: (P @ V, K.T @ Q), seed("merged")))
 
@@ -60,10 +68,11 @@ def test_generated_column(ledger, seed):
         for column in columns
     )
     ledger.record("eq-3.2.a", symbolic(holds, "full forward pass, rationals, d ≤ 3, k ≤ 3"))
+    step = of_prompts(model.recursion(), _previous, lambda p: p.k)
 
     def prediction(point: Point):
         rows = np.zeros((point.prompts.size, point.k, 2 * point.d + 2))
-        rows[..., point.d + 1 : -1] = check.next_weights(point)
+        rows[..., point.d + 1 : -1] = step(point)
         rows[..., -1] = 1
         return rows
 
@@ -129,7 +138,7 @@ def test_path(ledger, seed):
     ledger.record("eq-3.5.a", symbolic(falls, "η = 1/10, 1, 3/2, 19/10", "condition"))
     ledger.record("eq-3.5.a", counterexample(registry()["eq-3.5.a"], "outside"))
     far = [abs(1 - exact.target(sp.Matrix([1]), sp.Integer(r), 6)[0]) for r in (0, 2, 3)]
-    ledger.record("eq-3.5.a", symbolic(max(far) < 1, f"η = 0, 2, 3: |w_6 − w*| = {far}", "outside"))
+    ledger.record("eq-3.5.a", symbolic(any(f < 1 for f in far), f"η = 0, 2, 3: |w_6−w*| = {far}", "outside"))
 
     def prediction(point: Point):
         shares = 1 - (1 - point.eta) ** np.arange(point.k + 2)
@@ -160,25 +169,16 @@ def test_supervised_loss(ledger, seed):
     def prediction(point: Point):
         return np.array([(per_step(point) ** 2).sum() / (2 * point.prompts.size)])
 
-    ledger.record("eq-3.5.b", identity(check.supervised_loss, prediction, _squared(seed("sft loss")), SHAPES))
-
-
-def _squared(seed):
-    """Points whose growth bound is squared: a loss is quadratic in what the model computes."""
-    return [SquaredPoint(p.V, p.W, p.prompts, p.w0, p.eta, p.k) for p in points(seed)]
-
-
-class SquaredPoint(Point):
-    @property
-    def growth(self):
-        return super().growth ** 2 * (self.k + 1)
+    ledger.record(
+        "eq-3.5.b",
+        identity(check.supervised_loss, prediction, points(seed("sft loss"), kind=TaughtPoint), SHAPES),
+    )
 
 
 @pytest.mark.statements("eq-A.1")
 def test_recursion(ledger, seed):
     derived = model.recursion()
-    v, s, w, star = (letter(nt.letter_of(m)) for m in (nt.V, nt.S, nt.W, nt.w_star))
-    printed = letter(NOW) + v @ s @ (w @ letter(NOW) - star)
+    printed = lower_matrix(registry()["eq-A.1"].printed.rhs)
     ledger.record(
         "eq-A.1", symbolic(derived.equals(printed), "block product, general d, n, i", kind="derivation")
     )
@@ -310,21 +310,26 @@ def test_step_error(ledger, seed):
 
     ledger.record(
         "eq-A.1-steps.d",
-        identity(check.step_errors, squared_gap, _squared(seed("step error")), SHAPES, "corrected"),
+        identity(
+            check.step_errors, squared_gap, points(seed("step error"), kind=TaughtPoint), SHAPES, "corrected"
+        ),
     )
 
 
 @pytest.mark.statements("eq-A.4")
 def test_solution(ledger, seed):
     applied, printed = model.induction_step()
+    printed_form = registry()["eq-A.4"].printed
     ledger.record(
         "eq-A.4", symbolic(applied.equals(printed), "induction on k, general d, n, k", kind="derivation")
     )
     holds = True
     for columns, (V, W, S, star) in _chains():
-        M = sp.eye(S.rows) + V * S * W
-        value = -sum((M**i * V * S * star for i in range(len(columns))), sp.zeros(S.rows, 1))
-        holds = holds and value.applyfunc(sp.expand) == columns[-1][S.rows + 1 : -1, 0]
+        given = {nt.V: V, nt.W: W, nt.S: S, nt.w_star: star, model.w_hat0: sp.zeros(S.rows, 1)}
+        parts = [
+            explicit(part, given, {nt.k: len(columns), nt.d: S.rows}) for part in printed_form.args[1].args
+        ]
+        holds = holds and parts[0] - parts[1] == columns[-1][S.rows + 1 : -1, 0]
     ledger.record("eq-A.4", symbolic(holds, "full forward pass, rationals, d ≤ 3, k ≤ 3"))
 
     def prediction(point: Point):

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from theory import exact, outcome
 from theory import notation as nt
+from theory.explicit import explicit
+from theory.statement import registry
 from theory.words.poly import Matrix
 from verify.checks import model as check
-from verify.checks.points import Point, points, rational
+from verify.checks.points import Point, SquaredPoint, points, rational
 from verify.checks.run import exact as symbolic
 from verify.checks.run import identity
 from verify.predictions import of_prompts
-from verify.test_model import SHAPES, SquaredPoint
+from verify.test_model import SHAPES
 
 SMALL = ((1, 2, 4), (2, 1, 3), (2, 3, 2), (3, 2, 2))  # (d, n, k)
 
@@ -32,19 +34,16 @@ def loss_of(miss: Callable[[int], Matrix]) -> Callable[[Point], NDArray[np.float
     return predict
 
 
-def squared(seed):
-    return [SquaredPoint(p.V, p.W, p.prompts, p.w0, p.eta, p.k) for p in points(seed, 1)]
-
-
-def _exact_loss(with_W):
+def _exact_loss(id, with_W):
     """L_OS from the full model's own chain against the printed form, in rationals."""
     for d, n, k in SMALL:
         V, X, w = rational(d, d, f"ov{d}{n}"), rational(d, n, f"ox{d}{n}"), rational(d, 1, f"ow{d}{n}")
         W = rational(d, d, f"oW{d}{n}") if with_W else sp.eye(d)
         reached = exact.chain(*exact.assemble(V, W), X, w, k)[-1][d + 1 : -1, 0]
         S = exact.covariance(X)
-        M = V * S * W + sp.eye(d)
-        miss = (sp.eye(d) + sum((M**i * V * S for i in range(k)), sp.zeros(d))) * w if with_W else M**k * w
+        (norm,) = registry()[id].printed.rhs.atoms(nt.NormSquared)
+        given = {nt.V: V, nt.W: W, nt.S_tau: S, nt.w_star_tau: w}
+        miss = explicit(norm.args[0], given, {nt.k: k, nt.d: d})
         if exact.frobenius_squared(reached - w) != exact.frobenius_squared(miss):
             return False
     return True
@@ -77,7 +76,9 @@ def test_outcome_loss(ledger, seed):
             total += float(((now - star) ** 2).sum())
         return np.array([total / (2 * point.prompts.size)])
 
-    ledger.record("eq-3.4", identity(check.outcome_loss, prediction, squared(seed("os loss")), SHAPES))
+    ledger.record(
+        "eq-3.4", identity(check.outcome_loss, prediction, points(seed("os loss"), 1, SquaredPoint), SHAPES)
+    )
 
 
 @pytest.mark.statements("prop-6.1.a", "prop-6.1.b")
@@ -87,7 +88,15 @@ def test_closed_form(ledger, seed, id, with_W):
     ledger.record(id, symbolic(by_step.equals(printed), "induction on k, general d, n, k", kind="derivation"))
     words = all(outcome.unrolled(k, with_W).equals(outcome.printed(k, with_W)) for k in range(1, 6))
     ledger.record(id, symbolic(words, "words expanded, general d, k = 1 … 5", kind="derivation"))
-    ledger.record(id, symbolic(_exact_loss(with_W), "full forward pass, rationals, d ≤ 3, k ≤ 4"))
+    ledger.record(id, symbolic(_exact_loss(id, with_W), "full forward pass, rationals, d ≤ 3, k ≤ 4"))
     measure = check.outcome_loss if with_W else check.outcome_loss_at_identity
     prediction = loss_of(lambda k: outcome.printed(k, with_W))
-    ledger.record(id, identity(measure, prediction, squared(seed(id)), SHAPES + "; k = 1 … 4"))
+    ledger.record(
+        id,
+        identity(
+            measure,
+            prediction,
+            points(seed(id), 1, SquaredPoint, identity=not with_W),
+            SHAPES + "; k = 1 … 4",
+        ),
+    )

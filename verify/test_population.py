@@ -8,6 +8,7 @@ import sympy as sp
 
 from theory import exact, finetuning, population
 from theory import notation as nt
+from theory.explicit import explicit
 from theory.lower import lower_matrix
 from theory.statement import registry
 from theory.words.evaluate import evaluate
@@ -43,7 +44,8 @@ def test_limit(ledger, profile, seed):
     holds = sp.simplify(derived - printed) == 0
     first = population.task_moments()[0].equals(lower_matrix(nt.A))
     ledger.record(
-        "prop-4.3", symbolic(holds and first, "on every eigenspace of A, a > 0; general n", kind="derivation")
+        "prop-4.3",
+        symbolic(holds and first, "on each eigenspace of A, general n", "condition", "derivation"),
     )
     ledger.record(
         "prop-4.3-proof.d", symbolic(holds and first, "general d, n, invertible A", kind="derivation")
@@ -51,16 +53,14 @@ def test_limit(ledger, profile, seed):
     off = finetuning.fixed_point() @ (finetuning.eye_minus_projection())
     kept = off.equals(finetuning.init @ finetuning.eye_minus_projection())
     ledger.record(
-        "prop-4.3", symbolic(kept, "Ṽ_*(I − ΦΦ†) = −Γ₀⁻¹(I − ΦΦ†), general d, B", kind="derivation")
+        "prop-4.3", symbolic(kept, "Ṽ_*(I − ΦΦ†) = −Γ₀⁻¹(I − ΦΦ†), general d, B", "condition", "derivation")
     )
+    limit = population.population_limit
     for rank in (None, 2):
-        ledger.record(
-            "prop-4.3",
-            check.limit_of_prompts(population.population_limit, seed(f"limit {rank}"), profile, rank),
-        )
-        ledger.record(
-            "prop-4.3", check.approach_in_prompts(population.population_limit, seed(f"rate {rank}"), rank)
-        )
+        at = seed(f"limit {rank}")
+        ledger.record("prop-4.3", check.limit_of_prompts(limit, at, profile, rank, "condition"))
+        at = seed(f"rate {rank}")
+        ledger.record("prop-4.3", check.approach_in_prompts(limit, at, rank, form="condition"))
 
     def inverse_form(A, n, eta, gamma0):
         second = of_A(lower_matrix(population.SECOND_MOMENT))(A, n)
@@ -71,19 +71,34 @@ def test_limit(ledger, profile, seed):
 
 @pytest.mark.statements("prop-4.3")
 def test_unified_formula(ledger):
-    """The pseudo-inverse form against −ηA(E S²)† − Γ₀⁻¹(I − AA†) in rationals; A singular, A = 0."""
+    """(4.2) as printed against −ηA(E S²)† − Γ₀⁻¹(I − AA†) in rationals; A singular, A = 0."""
     second = lower_matrix(population.SECOND_MOMENT)
+    printed = registry()["prop-4.3"].printed.args[3].args[1]
     holds = True
     for d, n, rank in ((2, 1, 1), (3, 2, 2), (2, 3, 0), (2, 2, 2)):
         root = rational(d, d, f"uni{d}{n}")
         root[:, rank:] = sp.zeros(d, d - rank)
         cov, gamma0 = root * root.T, sp.diag(*range(2, d + 2))
-        onto = cov * cov.pinv()
         moment = sp.Matrix(evaluate(second, {A: exact_array(cov)}, {nt.n: n}))
-        inner = sp.Rational(n + 1, n) * cov + cov.trace() / n * onto
-        outside = gamma0.inv() * (sp.eye(d) - onto)
-        holds = holds and -ETA * inner.pinv() - outside == -ETA * cov * moment.pinv() - outside
-    ledger.record("prop-4.3", symbolic(holds, "rationals, d ≤ 3, rank A = 0, 1, 2, full"))
+        outside = gamma0.inv() * (sp.eye(d) - cov * cov.pinv())
+        value = explicit(printed, {nt.A: cov, nt.Gamma0: gamma0}, {nt.eta: ETA, nt.n: n, nt.d: d})
+        holds = holds and value == -ETA * cov * moment.pinv() - outside
+        numbers = (np.array(m, dtype=float) for m in (cov, gamma0))
+        as_float = population.population_limit(next(numbers), n, float(ETA), next(numbers))
+        holds = holds and np.allclose(as_float, np.array(value, dtype=float), rtol=1e-10, atol=1e-12)
+    ledger.record("prop-4.3", symbolic(holds, "rationals, d ≤ 3, rank A = 0, 1, 2, full", "condition"))
+
+
+@pytest.mark.statements("prop-4.3")
+def test_both_blocks(ledger, seed):
+    """With W̃ free the minimiser goes elsewhere: B → ∞ is where Theorem 4.1 fails."""
+
+    def goal(A, n, eta, gamma0):
+        return population.population_limit(A, n, eta, gamma0), np.eye(len(A))
+
+    ledger.record("prop-4.3", counterexample(registry()["prop-4.3"], "outside"))
+    ledger.record("prop-4.3", check.both_blocks(goal, seed("both"), True, "condition"))
+    ledger.record("prop-4.3", check.both_blocks(goal, seed("both"), False, "outside"))
 
 
 @pytest.mark.statements("prop-4.3-proof.a")
@@ -120,7 +135,7 @@ def test_moments(ledger, profile, seed, id, which):
 
 
 @pytest.mark.statements("prop-4.3-proof.e")
-def test_null_space(ledger, seed):
+def test_null_space(ledger, profile, seed):
     off = finetuning.fixed_point() @ finetuning.eye_minus_projection()
     kept = off.equals(finetuning.init @ finetuning.eye_minus_projection())
     ledger.record(
@@ -130,6 +145,8 @@ def test_null_space(ledger, seed):
     same = phi * phi.pinv() == sp.diag(1, 1, 0)
     ledger.record("prop-4.3-proof.e", symbolic(same, "ΦΦ† = AA† in rationals, d=3, rank A=2, B=4"))
     ledger.record("prop-4.3-proof.e", check.null_space(population.population_limit, seed("null")))
+    limit = population.population_limit
+    ledger.record("prop-4.3-proof.e", check.limit_of_prompts(limit, seed("range"), profile, 2))
 
 
 @pytest.mark.statements("eq-A.wishart2")

@@ -110,8 +110,7 @@ def test_label_entry(ledger, profile, seed):
     loss, b = pretraining.loss(), pretraining.b
     # The loss along Ṽ = U/b does not depend on b: −1 is as good as any other value.
     U = nt.LETTERS["G"]
-    scaled = loss.map_coefficients(lambda c: c)
-    ridge = substitute(scaled, {V: lower_matrix(nt.G) * (1 / b)})
+    ridge = substitute(loss, {V: lower_matrix(nt.G) * (1 / b)})
     free = all(not sp.simplify(c).has(b) for c in ridge.terms.values())
     ledger.record(
         "eq-3.6.c",
@@ -130,8 +129,15 @@ def test_label_entry(ledger, profile, seed):
         ),
     )
     ledger.record("eq-3.6.c", counterexample(registry()["eq-3.6.c"], "outside"))
-    inverse = of_sigma0(lower_matrix(nt.Gamma0.I))
-    ledger.record("eq-3.6.c", check.block_V(of_sigma0(PRINTED), seed("held"), profile, {"V"}))
+    root = sp.Matrix([[1, 0], [2, 0]])
+    onto = (root * root.T) * (root * root.T).pinv()
+    still = _slope(-sp.Matrix(_gamma0(root * root.T, 2)).inv() * onto, root, 2) == sp.zeros(2)
+    ledger.record(
+        "eq-3.6.c",
+        symbolic(still, "no slope at W_yc Ṽ P = Γ₀⁻¹P, Gaussian moments, singular Σ₀", "corrected"),
+    )
+    inverse = of_sigma0(lower_matrix(nt.Gamma0.I * pretraining.ONTO))
+    ledger.record("eq-3.6.c", check.held_label(-1.0, seed("held")))
     ledger.record(
         "eq-3.6.c", check.free_label(lambda *_: np.array([-1.0]), seed("label"), profile, "label", "outside")
     )

@@ -67,8 +67,20 @@ def test_zero_blocks_measured(ledger, profile, seed):
 @pytest.mark.statements("eq-3.8.b")
 def test_label_moves(ledger, profile, seed):
     moved = sparsity.label_gradient()
-    ledger.record("eq-3.8.b", symbolic(moved.is_zero(), "∂L/∂W_yc = 0, general d, n, i", kind="derivation"))
-    ledger.record("eq-3.8.b", counterexample(registry()["eq-3.8.b"]))
+    ledger.record(
+        "eq-3.8.b", symbolic(moved.is_zero(), "∂L/∂W_yc = 0, general d, n, i", "outside", "derivation")
+    )
+    restricted = [v for key, v in sparsity.population_gradient().items() if key not in sparsity.IN_PATTERN]
+    ledger.record(
+        "eq-3.8.b",
+        symbolic(
+            all(v.is_zero() for v in restricted),
+            "no entry but Ṽ, W̃ and W_yc has a gradient: with W_yc held, (3.8) as printed",
+            "condition",
+            "derivation",
+        ),
+    )
+    ledger.record("eq-3.8.b", counterexample(registry()["eq-3.8.b"], "outside"))
     direct = _exact_gradient(1, sp.Rational(2, 5), -1)["W", 1, 3]
     at = {
         nt.letter_of(nt.V): np.array([[rational(1, 1, "sv")[0]]], dtype=object),
@@ -95,10 +107,15 @@ def test_label_in_training(ledger, seed):
     gamma0 = pretraining.gamma0(np.diag([0.5, 2.0]), of.n)
     at = replace(of, V=np.asarray(-np.linalg.inv(gamma0), dtype=float), W=np.eye(2))
     per_prompt = sparsity.prompt_gradient()["W", 1, 3]
-    ledger.record("eq-3.8.b", check.label_after_descent(lambda *_: 0.0, at, seed("descent"), "printed"))
+    ledger.record("eq-3.8.b", check.label_after_descent(lambda *_: 0.0, at, seed("descent"), "outside"))
     ledger.record(
         "eq-3.8.b", check.label_after_descent(label_flow(per_prompt), at, seed("descent"), "corrected")
     )
+
+
+@pytest.mark.statements("eq-3.8.b")
+def test_label_held(ledger, seed):
+    ledger.record("eq-3.8.b", check.zero_blocks(0.0, seed("held"), True, hold_label=True, form="condition"))
 
 
 @pytest.mark.statements("eq-3.8.b")

@@ -13,12 +13,15 @@ from theory.errors import ArgumentError
 from theory.words.letters import Letter, Word
 from theory.words.poly import Matrix, Scalar
 
+CUTOFF = 1e-12  # singular values below this share of the largest count as zero
 Values = Mapping[Letter, NDArray[Any]]
 
 
 def _invert(matrix: NDArray[Any], kind: str) -> NDArray[Any]:
     if matrix.dtype != object:
-        return np.linalg.inv(matrix) if kind == "inv" else np.linalg.pinv(matrix)
+        # NumPy's own cut-off, 1e-15, keeps singular values that are rounding: those of a sum of thousands
+        # of columns from a singular covariance reach 2e-15 of the largest.
+        return np.linalg.inv(matrix) if kind == "inv" else np.linalg.pinv(matrix, rcond=CUTOFF)
     exact = sp.Matrix(matrix)
     return np.array((exact.inv() if kind == "inv" else exact.pinv()).tolist(), dtype=object)
 

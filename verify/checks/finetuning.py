@@ -260,21 +260,30 @@ def conditions_at_zero_loss(
     )
 
 
-def limits_over_k(ks: tuple[int, int], seed: int, B: int, form: str, prediction: float = 0.0) -> Evidence:
+def limits_over_k(
+    ks: tuple[int, int],
+    seed: int,
+    B: int,
+    form: str,
+    eta: float = 0.4,
+    hold_W: bool = False,
+    d: int = 3,
+    prediction: float = 0.0,
+) -> Evidence:
     """The distance between the regularised minimisers at λ → 0 for two values of k, on the same prompts.
 
     Both are within 1e-3 of their limits (see :func:`regularised_limit`), relative to their size.
     """
     delta, ends = 2e-3, []
     for k in ks:
-        of = task(3, 5, B, seed, k=k)
-        ends.append(np.concatenate([m.ravel() for m in path_to_limit(of, LAMBDAS, False)[-1]]))
+        of = task(d, 5, B, seed, k=k, eta=eta)
+        ends.append(np.concatenate([m.ravel() for m in path_to_limit(of, LAMBDAS, hold_W)[-1]]))
     gap = float(np.linalg.norm(ends[0] - ends[1]) / np.linalg.norm(ends[0]))
     return Evidence(
         "training",
         "agrees" if abs(gap - prediction) <= delta else "differs",
         f"limits {gap:.1e} apart",
-        f"d=3, n=5, B={B}, η=0.4, k={ks[0]} against k={ks[1]}",
+        f"d={d}, n=5, B={B}, η={eta}, k={ks[0]} against k={ks[1]}" + (", W̃ held at I" if hold_W else ""),
         delta,
         form=form,
     )

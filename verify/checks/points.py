@@ -47,7 +47,7 @@ def covariance(d: int, seed: int, rank: int | None = None) -> Array:
     return np.asarray((matrix + matrix.T) / 2)
 
 
-def block(d: int, seed: int, size: float = 0.6) -> Array:
+def block(d: int, seed: int, size: float = 0.45) -> Array:
     """A d × d matrix of normal entries, asymmetric, of spectral norm near ``size``·2."""
     return np.random.default_rng(seed).normal(size=(d, d)) * (size / np.sqrt(d))
 
@@ -85,10 +85,19 @@ class Point:
 
     @property
     def growth(self) -> float:
-        """A bound on every intermediate result of k+1 steps: (1 + ‖V‖‖S‖(1+‖W‖))^{k+1} (1+‖w*‖+‖w0‖)."""
-        norm = np.linalg.norm
-        step = 1 + norm(self.V, 2) * max(norm(s, 2) for s in self.S) * (1 + norm(self.W, 2))
-        return float(step ** (self.k + 1) * (1 + norm(self.w_star, axis=-1).max() + norm(self.w0)))
+        """A bound on what one rounding can do to k steps: the largest intermediate result times the sum of
+        the norms of (I + ṼSW̃)^j, j ≤ k."""
+        norm, found = np.linalg.norm, 0.0
+        for S, star in zip(self.S, self.w_star, strict=True):
+            now, power, size, reach = self.w0, np.eye(self.d), 0.0, 0.0
+            for _ in range(self.k + 1):
+                terms = norm(self.V, 2) * norm(S, 2) * (norm(self.W, 2) * norm(now) + norm(star))
+                size = max(size, float(norm(now) + norm(star) + terms))
+                reach += float(norm(power, 2))
+                now = now + self.V @ S @ (self.W @ now - star)
+                power = power @ (np.eye(self.d) + self.V @ S @ self.W)
+            found = max(found, size * reach)
+        return found
 
     @property
     def operations(self) -> int:
@@ -96,15 +105,35 @@ class Point:
         return (self.n + self.k + 3 * (2 * self.d + 2)) * (self.k + 1)
 
 
+class SquaredPoint(Point):
+    """A point whose measure is quadratic in what k steps of the model compute."""
+
+    @property
+    def growth(self) -> float:
+        return float(super().growth ** 2)
+
+
+class TaughtPoint(Point):
+    """A point whose measure is a sum of squares of single steps from the taught path (eq. 3.5)."""
+
+    @property
+    def growth(self) -> float:
+        norm = np.linalg.norm
+        step = 1 + norm(self.V, 2) * max(norm(S, 2) for S in self.S) * (1 + norm(self.W, 2))
+        return float((self.k + 1) * (step * norm(self.w_star, axis=-1).max()) ** 2)
+
+
 # d < n, d > n, d = n, B on both sides of d; k = 0 and η = 1 at the border.
 SIZES = ((3, 5, 2, 3, 0.4), (4, 2, 6, 2, 0.7), (2, 2, 2, 1, 1.0), (3, 7, 4, 0, 0.25), (1, 1, 3, 4, 0.9))
 
 
-def points(seed: int, least_k: int = 0) -> Iterator[Point]:
-    """Generic points over :data:`SIZES` = (d, n, B, k, η), k raised to ``least_k`` where it is below."""
+def points(seed: int, least_k: int = 0, kind: type[Point] = Point, identity: bool = False) -> Iterator[Point]:
+    """Generic points over :data:`SIZES` = (d, n, B, k, η), k raised to ``least_k`` where it is below, at
+    W̃ = I if ``identity``."""
     for j, (d, n, B, k, eta) in enumerate(SIZES):
         at = (seed + 7919 * j) % 2**62
         generator = seeded(at, "cpu")
         prompts = sample_prompts(tensor(covariance(d, at)), n, B, generator)
         w0 = torch.randn(d, generator=generator, dtype=torch.float64).numpy()
-        yield Point(block(d, at + 1), block(d, at + 2), prompts, w0, eta, max(k, least_k))
+        W = np.eye(d) if identity else block(d, at + 2)
+        yield kind(block(d, at + 1), W, prompts, w0, eta, max(k, least_k))

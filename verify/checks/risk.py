@@ -14,7 +14,7 @@ from numerics.device import seeded
 from numerics.model import assemble, embed, last_column
 from numerics.prompts import sample_prompts
 from verify.checks.points import block, covariance, tensor
-from verify.checks.run import sampled
+from verify.checks.run import ALPHA, sampled
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
 
@@ -168,4 +168,5 @@ def limit_in_length(prediction: Predict, seed: int, profile: Profile, rate: floa
         f"slope {slope:.3f} ± {noise:.3f}, limit off by {end:.1e} ± {spread:.1e}",
         f"d=3, n = {LENGTHS[0]} … {LENGTHS[-1]}: gap to ‖I+VΣ‖² falls like 1/n",
         delta,
+        ALPHA,
     )

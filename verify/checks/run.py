@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
+from sympy.logic.boolalg import Boolean
 
 from theory.errors import ArgumentError
 from theory.statement import Statement
@@ -65,7 +66,11 @@ def sampled(
 def exact(
     holds: bool, regime: str, form: str = "printed", kind: str = "exact", measured: str = ""
 ) -> Evidence:
-    """A symbolic comparison: equality of normal forms (``derivation``) or of rationals (``exact``)."""
+    """A symbolic comparison: equality of normal forms (``derivation``) or of rationals (``exact``).
+
+    Equal normal forms prove equality.  Different ones suggest that the two differ and prove it only where
+    no rule is missing, so a verdict against the print rests on an exact counterexample as well.
+    """
     return Evidence(
         kind,
         "agrees" if holds else "differs",
@@ -83,5 +88,7 @@ def counterexample(statement: Statement, form: str = "printed") -> Evidence:
     if statement.counterexample is None:
         raise ArgumentError(f"id={statement.id!r}: has no counterexample")
     found = statement.counterexample()
-    same = sp.simplify(found.printed - found.actual) == 0
+    same = found.printed == found.actual
+    if not isinstance(found.printed, Boolean):
+        same = sp.simplify(found.printed - found.actual) == 0
     return exact(bool(same), found.point, form, measured=f"printed {found.printed}, true {found.actual}")

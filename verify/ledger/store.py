@@ -17,7 +17,10 @@ from verify.ledger.verdict import verdict
 Row = dict[str, Any]
 
 # What has to equal the committed ledger; measured figures may move with the platform.
-_SETTLED = ("verdict", "condition", "printed_latex", "corrected_latex", "counterexample")
+_SETTLED = (
+    "verdict", "condition", "printed_latex", "corrected_latex", "counterexample", "assumptions",
+    "consequences", "note",
+)  # fmt: skip
 _EVIDENCE = ("kind", "outcome", "measured", "regime", "delta", "alpha", "form")
 
 
@@ -59,6 +62,7 @@ def row(statement: Statement, evidence: Sequence[Evidence]) -> Row:
         "printed_latex": latex(statement.printed),
         "corrected_latex": None if statement.corrected is None else latex(statement.corrected),
         "counterexample": text,
+        "assumptions": list(statement.assumptions),
         "consequences": list(statement.consequences),
         "note": statement.note or None,
         "evidence": [{key: getattr(e, key) for key in _EVIDENCE} for e in evidence],

@@ -23,6 +23,8 @@ def _section(row: Row) -> str:
     for label in ("condition", "counterexample"):
         if row[label] is not None:
             parts.append(f"{label.capitalize()}: {row[label]}")
+    if row["assumptions"]:
+        parts.append("Assumed in print: " + "; ".join(row["assumptions"]))
     if row["note"] is not None:
         parts.append(f"Note: {row['note']}")
     if row["consequences"]:
@@ -49,6 +51,13 @@ def ledger_markdown(rows: Iterable[Row]) -> str:
             measured(row),
         )
         lines.append("| " + " | ".join(map(_cell, cells)) + " |")
+    noted = [
+        r for r in rows if r["verdict"] in ("confirmed", "supported") and (r["note"] or r["assumptions"])
+    ]
+    notes = "\n## Confirmed: what is assumed, what to note\n\n" if noted else ""
+    for r in noted:
+        assumed = f"assuming {'; '.join(r['assumptions'])}. " if r["assumptions"] else ""
+        notes += f"- `{r['id']}`: {assumed}{r['note'] or ''}".rstrip() + "\n"
     sections = [_section(r) for r in rows if r["verdict"] not in ("confirmed", "supported")]
     head = "# Ledger\n\nWritten by `make ledger` from the evidence of a full run; not to be edited.\n\n"
-    return head + "\n".join(lines) + "\n" + "".join(f"\n{s}\n" for s in sections)
+    return head + "\n".join(lines) + "\n" + notes + "".join(f"\n{s}\n" for s in sections)

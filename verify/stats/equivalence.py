@@ -17,7 +17,9 @@ tail that it uses*.  For a law of skewness κ the one-sided error of the Student
 off by a factor exp(±κz³/(3√n)) at the normal quantile z (Cramér).  With n ≥ 4z⁶
 (:func:`least_first`) this is exp(±κ/6) at the first stage and √2 times less in the exponent at each
 later one: for squared Gaussians (κ = 2.8) the two sides balance and Bonferroni's slack covers the
-rest; for squared products of two Gaussians (κ = 8.8) the error may reach 1.2α.
+rest; for squared products of two Gaussians (κ = 8.8) the error may reach 1.2α.  The most skewed
+quantity of this package, the model's squared error at n < d (κ = 15), may reach 2.2α: α is nominal to
+that factor, which is why the checks take it at 1e-5.
 
 What goes wrong for heavy tails.  Without a third moment that correction has no bound, and without a
 second moment there is no interval: rare, huge samples carry part of the mean, a run that has not

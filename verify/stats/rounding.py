@@ -26,11 +26,11 @@ class RoundingOutcome:
 
     @property
     def measured(self) -> str:
-        """For example ``max rel. dev. 3.1e-16``."""
+        """For example ``rounding 3.1e-16 of the scale``."""
         if self.deviation == 0:
-            return "max rel. dev. 0"
+            return "rounding 0"
         digits, exponent = f"{self.deviation:.1e}".split("e")
-        return f"max rel. dev. {digits}e{int(exponent)}"
+        return f"rounding {digits}e{int(exponent)} of the scale"
 
 
 def rounding_test(
