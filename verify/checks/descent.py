@@ -145,9 +145,10 @@ def error_map(
         high, _ = spectrum(of)
         c_k = curvature(of)
         step_size = 0.9 * of.B / (c_k * high)
-        errors = [V - goal(of)[0] for V in trajectory(of, step_size, 20)]
+        target = goal(of)[0]
+        errors = [V - target for V in trajectory(of, step_size, 20)]
         one_step = prediction(step_size * c_k / of.B, of.Phi @ of.Phi.T)
-        size = float(np.linalg.norm(goal(of)[0]) + np.linalg.norm(of.initial))
+        size = float(np.linalg.norm(target) + np.linalg.norm(of.initial))
         worst = max(worst, *(float(np.abs(b - a @ one_step).max()) / size for a, b in pairwise(errors)))
     return Evidence(
         "training",
