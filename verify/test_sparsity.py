@@ -102,7 +102,7 @@ def test_label_moves(ledger, profile, seed):
 
 @pytest.mark.statements("eq-3.8.b")
 def test_label_in_training(ledger, seed):
-    of = check.flow(seed("flow"))
+    of = replace(check.flow(seed("flow")), n=12)
     # The paper's initialisation (3.6), pretrained on another covariance than A.
     gamma0 = pretraining.gamma0(np.diag([0.5, 2.0]), of.n)
     at = replace(of, V=np.asarray(-np.linalg.inv(gamma0), dtype=float), W=np.eye(2))

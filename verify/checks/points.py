@@ -39,11 +39,14 @@ def covariance(d: int, seed: int, rank: int | None = None) -> Array:
     Its trace is 1.5 d, or 1.4 d: were it d, a formula with d or tr I for tr Σ would pass every check.
     """
     source = np.random.default_rng(seed)
-    root = source.normal(size=(d, rank if rank is not None else d))
-    matrix = root @ root.T
-    matrix = matrix / np.trace(matrix) * 1.5 * d
-    if rank is None:
-        matrix = 0.8 * matrix + 0.2 * np.eye(d)  # keeps the condition number moderate
+    if rank is not None:
+        # A spectrum of its own: least squares on a nearly lower rank have hardly a variance.
+        onto, _ = np.linalg.qr(source.normal(size=(d, rank)))
+        matrix = onto @ np.diag(np.linspace(0.6, 1.4, rank) * 1.5 * d / rank) @ onto.T
+    else:
+        root = source.normal(size=(d, d))
+        matrix = root @ root.T
+        matrix = 0.8 * matrix / np.trace(matrix) * 1.5 * d + 0.2 * np.eye(d)
     return np.asarray((matrix + matrix.T) / 2)
 
 

@@ -97,7 +97,7 @@ def _mask(d: int, where: str) -> NDArray[np.bool_]:
 
 
 def descended(
-    of: Flow, prompts: Prompts, steps: int = 200, step_size: float = 0.02, hold_label: bool = False
+    of: Flow, prompts: Prompts, steps: int = 100, step_size: float = 0.01, hold_label: bool = False
 ) -> tuple[Array, Array]:
     """(V, W) after gradient descent on all their entries from the pattern, on all but W_yc if it is held."""
     V, W = assemble(tensor(of.V), tensor(of.W), of.label)
@@ -120,14 +120,14 @@ def zero_blocks(
     hold_label: bool = False,
     form: str = "printed",
 ) -> Evidence:
-    """The largest entry outside the pattern after 200 steps on all entries, relative to the blocks,
+    """The largest entry outside the pattern after 100 steps on all entries, relative to the blocks,
     against ``prediction`` (0): to rounding where the prompts come in pairs (X, ±w*).  Reported beside it
     is what the other kind of prompts gives.  With ``hold_label`` the change of W_yc, which is then not
     trained, counts as an entry outside the pattern.
 
-    The rounding of 200 steps over B prompts stays below 200 · B · 2⁻⁵² times the size of the blocks.
+    The rounding of 100 steps over B prompts stays below 100 · B · 2⁻⁵² times the size of the blocks.
     """
-    of = flow(seed)
+    of = replace(flow(seed), n=12)  # short prompts have outliers on which descent diverges
     d = len(of.V)
     out = {}
     for paired in (True, False):
@@ -136,12 +136,12 @@ def zero_blocks(
         size = np.abs(flat[_mask(d, "blocks")]).max()
         stray = [*flat[_mask(d, "zeros")], *(flat[_mask(d, "label")] - of.label if hold_label else [])]
         out[paired] = float(np.abs(stray).max() / size)
-    delta = 200 * B * float(np.finfo(float).eps)
+    delta = 100 * B * float(np.finfo(float).eps)
     return Evidence(
         "training",
         "agrees" if abs(out[antithetic] - prediction) <= delta else "differs",
         f"largest entry outside the pattern {out[True]:.1e} with pairs (X, ±w*), {out[False]:.1e} without",
-        f"d=2, n=3, k=1, B={B}, judged {'with' if antithetic else 'without'} pairs, 200 steps on all entries"
+        f"d=2, n=12, k=1, B={B}, judged {'with' if antithetic else 'without'} pairs, 100 steps on all entries"
         + (" but W_yc" if hold_label else ""),
         delta,
         form=form,
@@ -151,12 +151,12 @@ def zero_blocks(
 @cache
 def label_path(at: Flow, seed: int) -> tuple[Prompts, float, float, float]:
     """Prompts in pairs (X, ±w*), the change of W_yc in a step of 1e-6 on all entries from ``at``, per unit
-    of step size, W_yc after 400 steps, and the norm of the gradient."""
+    of step size, W_yc after 200 steps, and the norm of the gradient."""
     prompts = sample_prompts(tensor(at.A), at.n, 100, seeded(seed, "cpu"), True)
     entry = (len(at.V), 2 * len(at.V) + 1)
     step = 1e-6
     slope = (float(descended(at, prompts, 1, step)[1][entry]) - at.label) / step
-    end = float(descended(at, prompts, 400, 0.01)[1][entry])
+    end = float(descended(at, prompts, 200, 0.005)[1][entry])
     scale = float(sum(g.mean(0).square().sum() for g in prompt_gradients(at, prompts))) ** 0.5
     return prompts, slope, end, scale
 
@@ -187,7 +187,7 @@ def conserved_change(seed: int, expected: float) -> Evidence:
 
     Gradient flow conserves it; descent changes it by O(step), so halving the step halves the change.
     """
-    of = flow(seed)
+    of = replace(flow(seed), n=12)
     prompts = sample_prompts(tensor(of.A), of.n, 40, seeded(seed, "cpu"), True)
     d = len(of.V)
     blocks = _mask(d, "blocks") | _mask(d, "label")
@@ -199,7 +199,7 @@ def conserved_change(seed: int, expected: float) -> Evidence:
     V0, W0 = (m.numpy() for m in assemble(tensor(of.V), tensor(of.W), of.label))
     moved = [
         invariant(*descended(of, prompts, steps, step)) - invariant(V0, W0)
-        for steps, step in ((100, 0.02), (200, 0.01), (400, 0.005))
+        for steps, step in ((50, 0.02), (100, 0.01), (200, 0.005))
     ]
     # Richardson: the limit of zero step from the last two, with the next order as the tolerance.
     limit = 2 * moved[2] - moved[1]
@@ -208,7 +208,7 @@ def conserved_change(seed: int, expected: float) -> Evidence:
         "scaling",
         "agrees" if abs(limit - expected) <= delta else "differs",
         f"change {moved[2]:.1e} at the least step, {limit:.1e} extrapolated",
-        "d=2, n=3, k=1, B=40 in pairs, time 2 in 100, 200, 400 steps",
+        "d=2, n=12, k=1, B=40 in pairs, time 1 in 50, 100, 200 steps",
         max(delta, 1e-12),
         form="corrected",
     )
