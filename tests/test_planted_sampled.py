@@ -1,0 +1,243 @@
+"""Wrong predictions of what is sampled: the risk, the moments of the prompts, the gradient, many prompts.
+
+The profile is ``quick`` where every mutant is far outside its tolerance: it has to be noticed there too,
+where least is sampled.  It is ``standard`` where a mutant is off by a few per cent (a part of order 1/n²),
+which ``quick``, with four times the tolerance, may call equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from mutations import BY_LENGTH, Case, Plan, mutants, of_words, unnoticed
+from numpy.typing import NDArray
+
+from theory import notation as nt
+from theory import population, pretraining, risk, sparsity
+from theory.lower import lower_matrix, lower_scalar
+from theory.words.evaluate import evaluate
+from theory.words.letters import Letter, pinv_letter
+from theory.words.poly import Matrix, letter
+from verify.checks import population as many
+from verify.checks import risk as check
+from verify.checks import sparsity as entries
+from verify.ledger.evidence import Evidence
+from verify.predictions import GAMMA0, A, at_setting, full_gradient, label_flow, of_A
+from verify.profiles import PROFILES
+
+Array = NDArray[np.float64]
+SEED = 20260302
+AT = 1  # at this seed no two traces of a setting happen to be close, nor any near zero
+QUICK, STANDARD = PROFILES["quick"], PROFILES["standard"]
+BY_N = {"factor": BY_LENGTH, "scalars": {nt.n: nt.n + 1}}
+
+
+def model_risk() -> Case:
+    return of_words(
+        lambda p: check.model_risk(p, SEED, QUICK), at_setting, lower_scalar(risk.formula(nt.V)), **BY_N
+    )
+
+
+def norm_risk() -> Case:
+    return of_words(
+        lambda p: check.norm_risk(p, SEED, QUICK), at_setting, lower_scalar(risk.formula(nt.G)), **BY_N
+    )
+
+
+def second_moment() -> Case:
+    return of_words(lambda p: check.second_moment(p, SEED, QUICK), at_setting, risk.second_moment(), **BY_N)
+
+
+def quadratic_mean() -> Case:
+    right = risk.quadratic_mean(lower_matrix(nt.G.T * nt.G))
+    return of_words(lambda p: check.quadratic_mean(p, SEED, QUICK), at_setting, right, **BY_N)
+
+
+def quadratic_mean_asymmetric() -> Case:
+    right = risk.quadratic_mean(letter(nt.letter_of(nt.G)))
+    return of_words(lambda p: check.quadratic_mean(p, SEED, QUICK, False), at_setting, right, **BY_N)
+
+
+def limit_in_length() -> Case:
+    right = lower_scalar(nt.FrobeniusSquared(nt.I + nt.V * nt.Sigma))
+    return of_words(lambda p: check.limit_in_length(p, AT, STANDARD), at_setting, right)
+
+
+def rate_in_length() -> Case:
+    goal = at_setting(lower_scalar(nt.FrobeniusSquared(nt.I + nt.V * nt.Sigma)))
+    wrong = {"factor": -9 / 8, "sign": 1.0, "1/√n": -0.5, "1/n²": -2.0}
+    return Case(lambda rate: check.limit_in_length(goal, AT, STANDARD, rate), -1.0, wrong)
+
+
+# Many prompts ---------------------------------------------------------------------------------------
+
+SECOND = population.second_moment()
+
+
+def _moments(which: int) -> Case:
+    right = (lower_matrix(nt.A), SECOND)[which]
+
+    def make(expression: Matrix) -> Any:
+        one = of_A(expression)
+        return lambda matrix, n: (one(matrix, n),) * 2
+
+    return of_words(lambda p: many.prompt_moments(p, which, SEED, STANDARD, 2), make, right, **BY_N)
+
+
+def covariance_square() -> Case:
+    return of_words(lambda p: many.covariance_square(p, SEED, STANDARD), of_A, SECOND, **BY_N)
+
+
+# (4.2) in two layers, since words know no inverse of a sum: −η Q† − Γ₀⁻¹(I − AA†) and Q.
+Q = Letter("Q", nt.d, nt.d, symmetric=True)
+gamma = lower_matrix(nt.Gamma0.I)
+onto = lower_matrix(nt.A * nt.Pinv(nt.A))
+INSIDE = lower_matrix(nt.A * (nt.n + 1) / nt.n) + onto * lower_scalar(sp.Trace(nt.A) / nt.n)
+OUTSIDE = letter(pinv_letter(Q)) * -nt.eta - gamma + gamma @ onto
+
+
+def limit(inside: Matrix = INSIDE, outside: Matrix = OUTSIDE) -> many.Limit:
+    def goal(matrix: Array, n: int, eta: float, gamma0: Array) -> Array:
+        q = evaluate(inside, {A: matrix}, {nt.n: n})
+        values = {Q: (q + q.T) / 2, A: matrix, GAMMA0: gamma0}
+        return np.asarray(evaluate(outside, values, {nt.n: n, nt.eta: eta}))
+
+    return goal
+
+
+def _wrong_limits() -> dict[str, many.Limit]:
+    wrong = {f"Q: {name}": limit(m) for name, m in mutants(INSIDE, **BY_N).items()}
+    rest = mutants(OUTSIDE, BY_LENGTH, {nt.eta: 1 - nt.eta}, [A, GAMMA0])
+    return wrong | {name: limit(INSIDE, m) for name, m in rest.items()}
+
+
+def limit_of_prompts() -> Case:
+    return Case(lambda p: many.limit_of_prompts(p, SEED, STANDARD, 2), limit(), _wrong_limits())
+
+
+def approach_in_prompts() -> Case:
+    # A distance of a few per cent is below that of the draws at B = 6400: limit_of_prompts sees it.
+    far = {name: p for name, p in _wrong_limits().items() if name.startswith("all") or " times " not in name}
+    return Case(lambda p: many.approach_in_prompts(p, SEED, 2), limit(), far)
+
+
+def rate_in_prompts() -> Case:
+    wrong = {"factor": -0.5 * 1.25, "sign": 0.5, "1/B": -1.0, "none": 0.0}
+    return Case(lambda rate: many.approach_in_prompts(limit(), SEED, 2, rate), -0.5, wrong)
+
+
+def null_space() -> Case:
+    # On the null space of A the other terms vanish, whatever stands in them.
+    return of_words(lambda p: many.null_space(p, SEED), lambda m: limit(INSIDE, m), -gamma, letters=[A])
+
+
+def both_blocks() -> Case:
+    def make(goal: many.Limit, factor: float = 1.0) -> Any:
+        return (lambda A, n, eta, gamma0: (goal(A, n, eta, gamma0), factor * np.eye(len(A)))), True
+
+    # A block is known to ten per cent here, so that the parts of Q are left to limit_of_prompts.
+    wrong = {name: make(goal) for name, goal in _wrong_limits().items() if not name.startswith("Q:")}
+    wrong |= {
+        "W̃ = 9/8 I": make(limit(), 9 / 8),
+        "W̃ = −I": make(limit(), -1),
+        "W̃ free": (make(limit())[0], False),
+    }
+    return Case(lambda p: many.both_blocks(p[0], SEED, p[1], "printed"), make(limit()), wrong)
+
+
+# The gradient in all entries -------------------------------------------------------------------------
+
+BLOCKS = (("V", 2, 0), ("W", 0, 2), ("W", 1, 3))
+
+
+def _gradient(key: tuple[str, int, int]) -> Case:
+    """The wrong gradients of one block that are off by more than δ = 5 % of its norm (for the label entry:
+    of all): those below it the check may call equal.  Every change of a sign has to be above it."""
+    gradient = sparsity.population_gradient()
+    of = replace(entries.flow(AT), n=2, k=3)
+    total = np.stack(full_gradient(gradient)(of))
+    own = np.stack(full_gradient({key: gradient[key]})(of))
+    label = key == ("W", 1, 3)
+    allowed = 0.05 * np.linalg.norm(total if label else own)
+    wrong = {}
+    moved = {nt.n: nt.n + 1, pretraining.b: -pretraining.b}
+    words = key[0] == "W"  # of Ṽ's block, the longest, the terms alone: its 285 mutants take four seconds
+    for name, block in mutants(gradient[key], BY_LENGTH, moved, words=words).items():
+        change = np.stack(full_gradient({key: block})(of)) - own
+        if np.abs(change).max() > allowed:
+            wrong[name] = lambda _, found=total + change: (found[0], found[1])
+        else:
+            assert "other sign" not in name
+    where = "label" if label else "blocks"
+    right = full_gradient(gradient)
+    return Case(lambda p: entries.population_gradient(p, AT, STANDARD, where), right, wrong)
+
+
+def gradient_of_zeros() -> Case:
+    right = full_gradient(sparsity.population_gradient())
+
+    def moved(block: int, row: int, col: int) -> entries.Blocks:
+        def predict(of: entries.Flow) -> tuple[Array, Array]:
+            found = right(of)
+            found[block][row, col] += np.linalg.norm(np.concatenate([m.ravel() for m in found])) / 8
+            return found
+
+        return predict
+
+    # Rows and columns of d = 2: x 0, 1; y 2; w 3, 4; constant 5.
+    places = [(0, 0, 0), (0, 3, 2), (0, 4, 3), (0, 5, 5), (1, 0, 5), (1, 2, 4), (1, 1, 0), (1, 5, 5)]
+    wrong = {f"{'VW'[block]}_{row}{col} moves": moved(block, row, col) for block, row, col in places}
+    return Case(lambda p: entries.population_gradient(p, SEED, QUICK, "zeros"), right, wrong)
+
+
+def zero_blocks(hold_label: bool) -> Case:
+    def run(given: tuple[float, bool]) -> Evidence:
+        return entries.zero_blocks(given[0], SEED, given[1], hold_label=hold_label)
+
+    return Case(run, (0.0, True), {"1/8": (0.125, True), "no pairs": (0.0, False)})
+
+
+def label_after_descent() -> Case:
+    at = entries.flow(SEED)
+    case = of_words(
+        lambda p: entries.label_after_descent(p, at, SEED, "corrected"),
+        label_flow,
+        sparsity.prompt_gradient()["W", 1, 3],
+        scalars={pretraining.b: -pretraining.b},
+        words=False,  # every factor is edited in the mean of it, above
+    )
+    return Case(case.check, case.right, {**case.wrong, "it stays": lambda *_: 0.0})
+
+
+def conserved_change() -> Case:
+    return Case(lambda p: entries.conserved_change(SEED, p), 0.0, {"1/8": 0.125, "1e-2": 1e-2})
+
+
+PLAN: Plan = {
+    "risk.model_risk": (model_risk,),
+    "risk.norm_risk": (norm_risk,),
+    "risk.second_moment": (second_moment,),
+    "risk.quadratic_mean": (quadratic_mean, quadratic_mean_asymmetric),
+    "risk.limit_in_length": (limit_in_length, rate_in_length),
+    "population.prompt_moments": (lambda: _moments(0), lambda: _moments(1)),
+    "population.covariance_square": (covariance_square,),
+    "population.limit_of_prompts": (limit_of_prompts,),
+    "population.approach_in_prompts": (approach_in_prompts, rate_in_prompts),
+    "population.null_space": (null_space,),
+    "population.both_blocks": (both_blocks,),
+    "sparsity.population_gradient": (*(partial(_gradient, key) for key in BLOCKS), gradient_of_zeros),
+    "sparsity.zero_blocks": (partial(zero_blocks, False), partial(zero_blocks, True)),
+    "sparsity.label_after_descent": (label_after_descent,),
+    "sparsity.conserved_change": (conserved_change,),
+}
+
+
+@pytest.mark.parametrize("name", PLAN)
+def test_planted(name: str) -> None:
+    for make in PLAN[name]:
+        assert unnoticed(make()) == {}
