@@ -49,7 +49,7 @@ class Task:
         return np.asarray(-np.linalg.inv(self.gamma0), dtype=float)
 
 
-CONDITION = 60.0  # of ΦΦᵀ on its range: the slowest mode of descent takes a thousand steps
+CONDITION = 30.0  # of ΦΦᵀ on its range: the slowest mode of descent takes five hundred steps
 
 
 def spectrum(of: Task) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from numerics.device import seeded
 from numerics.prompts import sample_prompts
-from verify.checks.finetuning import LAMBDAS, Task, path_to_limit
+from verify.checks.finetuning import Task, path_to_limit
 from verify.checks.points import covariance, tensor
 from verify.checks.run import ALPHA, sampled
 from verify.ledger.evidence import Evidence
@@ -119,7 +119,7 @@ def approach_in_prompts(
     The mean over 64 draws of a norm with nine normal entries is known to about 5 %, the slope over a
     factor 64 in B to 0.02: 0.1 is five of those, with error probability below α.
     """
-    expected, sizes = goal(*_population(seed, rank)), (100, 400, 1600, 6400)
+    expected, sizes = goal(*_population(seed, rank)), (50, 200, 800, 3200)
     gaps = [np.mean([np.linalg.norm(V - expected) for V in found]) for found in fits(seed, rank, sizes)]
     slope = float(np.polyfit(np.log(sizes), np.log(gaps), 1)[0])
     return Evidence(
@@ -145,7 +145,7 @@ def joint_minimiser(seed: int, hold_W: bool) -> tuple[Array, Array, Array]:
     turn = np.linalg.qr(np.random.default_rng(seed % 2**31).normal(size=(2, 2)))[0]
     A = np.asarray(turn @ np.diag([1.0, 2.0]) @ turn.T)
     of = Task(sample_prompts(tensor(A), n, 8000, seeded(seed, "cpu")), gamma0, eta, 1, "")
-    return A, *path_to_limit(of, LAMBDAS, hold_W)[-1]
+    return A, *path_to_limit(of, (1e-2, 1e-6), hold_W)[-1]
 
 
 def both_blocks(
