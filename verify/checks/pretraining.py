@@ -130,7 +130,7 @@ def free_run(seed: int, prompts: int, replicas: int, call: int) -> tuple[Array, 
     start["V"] = start["V"] - size * torch.eye(D, dtype=torch.float64)
     start["label"] = torch.tensor(-size, dtype=torch.float64)
     Sigma0, generator = tensor(covariance0(seed)), seeded((seed + call) % 2**62, "cpu")
-    found = pretrain(Sigma0, N, {"V", "label"}, start, prompts, 3 * STEPS, STEP / 2, generator, replicas)
+    found = pretrain(Sigma0, N, {"V", "label"}, start, prompts, 2 * STEPS, STEP / 2, generator, replicas)
     return found["V"].numpy(), found["label"].numpy()
 
 
