@@ -64,7 +64,10 @@ def test_the_written_ledger_is_green_and_red_once_a_verdict_moves(project: Path)
     assert last(project).read_text() == before
     assert "not the committed one" not in green.stdout
     assert "full run, profile standard, base seed 0" in green.stdout
-    assert "3 sampled checks; nominal probability of any error in the run at most 0.003" in green.stdout
+    assert (
+        "3 sampled checks at α = 1e-03 each; nominal probability of any error in the run at most 0.003"
+        in green.stdout
+    )
     assert "\x1b" not in green.stdout
     assert max(map(len, green.stdout.splitlines())) <= 120
 

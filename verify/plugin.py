@@ -167,12 +167,13 @@ def _totals(run: Run) -> Text:
     """Scope, time, memory and the error probability of the whole run, in two lines."""
     found = [e for pieces in run.evidence.values() for e in pieces]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    sampled = sum(e.alpha > 0 for e in found)
+    alphas = [e.alpha for e in found if e.alpha > 0]
+    each = f" at α = {' or '.join(f'{a:.0e}' for a in sorted(set(alphas)))} each" if alphas else ""
     return Text(
         f"{'full' if run.full else 'partial'} run, profile {run.profile.name}, base seed {run.base_seed}, "
         f"{time.perf_counter() - run.started:.1f} s, peak memory {peak:.0f} MiB\n"
-        f"{sampled} sampled checks; nominal probability of any error in the run at most "
-        f"{sum(e.alpha for e in found):.2g}"
+        f"{len(alphas)} sampled checks{each}; nominal probability of any error in the run at most "
+        f"{sum(alphas):.2g}"
     )
 
 
