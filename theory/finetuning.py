@@ -5,6 +5,8 @@ Notes: ``notes/finetuning.md``.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
@@ -132,6 +134,7 @@ def slope_at_print(prompts: Prompts, k: int) -> sp.Expr:
     return exact.supervised_gradient(prompts, fixed, HALF, k)[1][0, 1]
 
 
+@cache
 def _not_stationary() -> Counterexample:
     return Counterexample(
         "d=2, n=1, B=3, η=1/2, k=1, x=e1,e2,e1, w*=e1,e2,(1,1): dL/dW̃_12 at (Ṽ_*, I), zero at a minimiser",
@@ -140,6 +143,7 @@ def _not_stationary() -> Counterexample:
     )
 
 
+@cache
 def depends_on_k() -> Counterexample:
     if slope_at_print(singular_prompts(), 0) != 0:
         raise ArithmeticError("the printed limit is expected to be stationary at k = 0")

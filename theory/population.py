@@ -5,6 +5,8 @@ Notes: ``notes/population.md``.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
@@ -73,6 +75,7 @@ def population_limit(
 # Counterexamples -----------------------------------------------------------------------------------
 
 
+@cache
 def _joint_slope() -> Counterexample:
     """d = 2, n = 1, A = diag(1, 2), η = 1/2, k = 1: Ṽ_∞ = −½ diag(1/5, 1/7) is not a minimiser with W̃ = I.
 

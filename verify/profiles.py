@@ -17,14 +17,15 @@ class Profile:
     delta_factor: float
     sample_factor: float
     examples: int
+    alpha: float  # error probability of each sampled check
 
 
 PROFILES = {
     p.name: p
     for p in (
-        Profile("quick", 4.0, 1 / 16, 20),
-        Profile("standard", 1.0, 1.0, 100),
-        Profile("thorough", 1 / 4, 16.0, 1000),
+        Profile("quick", 4.0, 1 / 16, 20, 1e-4),
+        Profile("standard", 1.0, 1.0, 100, 1e-5),
+        Profile("thorough", 1 / 4, 16.0, 1000, 1e-5),
     )
 }
 

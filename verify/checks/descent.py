@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -33,6 +34,7 @@ def loss_at_identity(point: Point) -> Array:
     return sft_loss(V, W, point.prompts, point.eta, point.k).numpy()[None]
 
 
+@cache
 def trajectory(of: Task, step_size: float, steps: int) -> list[Array]:
     """Ṽ_0 … Ṽ_steps of gradient descent on L_SFT(Ṽ, I), the full model differentiated."""
     identity = torch.eye(of.prompts.d, dtype=torch.float64)

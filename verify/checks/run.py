@@ -18,7 +18,7 @@ from verify.profiles import Profile
 from verify.stats import equivalence_test, least_first, rounding_test
 
 Array = NDArray[np.float64]
-ALPHA = 1e-5  # error probability of each sampled check; the run prints their sum
+ALPHA = 1e-5  # error probability of a slope read off samples; other checks have the profile's
 STAGES = 8
 
 
@@ -56,9 +56,9 @@ def sampled(
     standard profile.  ``averaged``: how many independent draws each sample is itself a mean of."""
     expected = np.atleast_1d(np.asarray(prediction, dtype=float))
     stages = stages + max(0, math.ceil(math.log2(profile.sample_factor)))
-    first = max(64, math.ceil(least_first(ALPHA, stages, expected.size) / averaged))
+    first = max(64, math.ceil(least_first(profile.alpha, stages, expected.size) / averaged))
     found = equivalence_test(
-        draw, expected, scale, delta * profile.delta_factor, ALPHA, first, stages, limit, averaged
+        draw, expected, scale, delta * profile.delta_factor, profile.alpha, first, stages, limit, averaged
     )
     return Evidence(kind, found.outcome, found.measured, regime, found.delta, found.alpha, form)
 
