@@ -196,7 +196,7 @@ def regularised_limit(
         "training",
         "agrees" if agrees else "differs",
         f"distance {worst:.1e} at λ = 1e-9"
-        + (f", falling {ratio:.0f}-fold from 1e-4" if np.isfinite(ratio) else ""),
+        + (f", falling {ratio:.2g}-fold from 1e-4" if np.isfinite(ratio) else ""),
         "; ".join(of.label for of in tasks),
         delta,
         form=form,
