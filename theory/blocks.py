@@ -10,7 +10,7 @@ import sympy as sp
 
 from theory import notation as nt
 from theory.words.letters import Letter, Word
-from theory.words.poly import Matrix, Scalar, identity, letter, scalar, zero
+from theory.words.poly import Matrix, Scalar, Words, identity, letter, scalar, zero
 
 Block = list[list[Matrix]]
 m = sp.Symbol("m", integer=True, positive=True)  # columns after the prompt: i + 1
@@ -119,7 +119,7 @@ def forward(V_block: Block, W_block: Block, w_now: Matrix) -> Block:
     return [[with_covariance(a[0] + b[0])] for a, b in zip(z, update, strict=True)]
 
 
-def gaussian_task(expression: Matrix | Scalar) -> Matrix | Scalar:
+def gaussian_task(expression: Words) -> Words:
     """E over w* ~ N(0, I): odd terms vanish by the symmetry w* → −w*, w* w*ᵀ → I.
 
     Raises :class:`ArithmeticError` for even terms of degree four and more, which no derivation needs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import groupby
 
 import sympy as sp
@@ -16,12 +17,15 @@ from theory.notation import (
     Pinv,
     Sigma,
     Sigma_hat,
+    latex,
     letter_of,
     n,
 )
 from theory.wishart import expectation
 from theory.words.letters import Factor, Letter, Word, inverse_letter, pinv_letter
 from theory.words.poly import Matrix, Scalar, Traces, identity, letter, scalar, zero
+
+READABLE = 400  # terms
 
 
 def lower_matrix(expression: MatrixExpr) -> Matrix:
@@ -85,8 +89,8 @@ def _symbol(one: Letter) -> MatrixExpr:
     if one.of is not None:
         base = _symbol(one.of)
         return sp.Inverse(base) if one.kind == "inv" else Pinv(base)
-    if LETTERS.get(one.name) != one:
-        raise ArgumentError(f"letter {one.name}: has no symbol in theory.notation")
+    if LETTERS.get(one.name, one) != one:
+        raise ArgumentError(f"letter {one.name}: another matrix of theory.notation has that name")
     return sp.MatrixSymbol(one.name, one.rows, one.cols)
 
 
@@ -106,13 +110,19 @@ def raise_word(word: Word, dim: sp.Expr) -> MatrixExpr:
     return sp.MatMul(*parts) if len(parts) > 1 else parts[0]
 
 
-def _raise_traces(traces: Traces) -> sp.Expr:
-    return sp.Mul(*(sp.Trace(raise_word(word, sp.Integer(1))) for word in traces))
+@cache
+def _raise_trace(word: Word) -> sp.Expr:
+    return sp.Trace(raise_word(word, sp.Integer(1)))
+
+
+def _raise_traces(traces: Traces) -> list[sp.Expr]:
+    return list(map(_raise_trace, traces))
 
 
 def raise_scalar(value: Scalar) -> sp.Expr:
-    """A trace polynomial as SymPy, for print."""
-    return sp.Add(*(sp.factor(c) * _raise_traces(t) for t, c in value.terms.items()))
+    """A trace polynomial as SymPy, for print; coefficients factored where it is short enough to be read."""
+    factored = cache(sp.factor if len(value.terms) <= READABLE else sp.sympify)
+    return sp.Add(*(sp.Mul(factored(c), *_raise_traces(t)) for t, c in value.terms.items()))
 
 
 def raise_matrix(value: Matrix) -> MatrixExpr:
@@ -120,7 +130,12 @@ def raise_matrix(value: Matrix) -> MatrixExpr:
     if not value.terms:
         return sp.ZeroMatrix(*value.shape)
     parts = [
-        sp.MatMul(sp.factor(c) * _raise_traces(t), raise_word(w, value.rows)).doit(deep=False)
+        sp.MatMul(sp.factor(c), *_raise_traces(t), raise_word(w, value.rows)).doit(deep=False)
         for (t, w), c in value.terms.items()
     ]
     return sp.MatAdd(*parts) if len(parts) > 1 else parts[0]
+
+
+def latex_of(value: Matrix | Scalar) -> str:
+    """LaTeX of a word polynomial; letters of :mod:`theory.notation` in the paper's type."""
+    return latex(raise_scalar(value) if isinstance(value, Scalar) else raise_matrix(value))

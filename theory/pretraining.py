@@ -41,7 +41,7 @@ def loss() -> Scalar:
     """E‖ŵ_1 − w*‖² over w* ~ N(0, I) and S of n samples of N(0, Σ₀)."""
     miss = prediction() - letter(nt.letter_of(nt.w_star))
     mean = blocks.gaussian_task(miss.norm2())
-    return expectation(mean, _S, _SIGMA0, n)  # type: ignore[return-value]
+    return expectation(mean, _S, _SIGMA0, n)
 
 
 def right_quotient(expression: Matrix, by: Letter) -> Matrix:
@@ -74,7 +74,7 @@ def gamma0_printed() -> Matrix:
 def stationarity(solution: Matrix) -> Matrix:
     """The gradient of the pretraining loss at b = −1 and Ṽ = ``solution``."""
     gradient = loss().map_coefficients(lambda c: c.subs(b, -1)).gradient(_V)
-    return substitute(gradient, {_V: solution})  # type: ignore[return-value]
+    return substitute(gradient, {_V: solution})
 
 
 def conserved() -> tuple[Scalar, Scalar]:

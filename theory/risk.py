@@ -33,28 +33,28 @@ def one_step_miss() -> Matrix:
 
 def risk_given_prompt() -> Scalar:
     """E over w* ~ N(0, I) of ‖ŵ_1 − w*‖²."""
-    return blocks.gaussian_task(one_step_miss().norm2())  # type: ignore[return-value]
+    return blocks.gaussian_task(one_step_miss().norm2())
 
 
 def risk_of(matrix: Letter) -> Scalar:
     """E‖I + M Σ̂‖_F² over Σ̂ = XXᵀ/n, x ~ N(0, Σ), for any letter M."""
-    return expectation((identity(d) + letter(matrix) @ letter(_S)).norm2(), _S, _SIGMA, n)  # type: ignore[return-value]
+    return expectation((identity(d) + letter(matrix) @ letter(_S)).norm2(), _S, _SIGMA, n)
 
 
 def risk() -> Scalar:
     """The one-step risk E‖ŵ_1 − w*‖², derived from the forward pass."""
-    return expectation(risk_given_prompt(), _S, _SIGMA, n)  # type: ignore[return-value]
+    return expectation(risk_given_prompt(), _S, _SIGMA, n)
 
 
 def quadratic_mean(inner: Matrix) -> Matrix:
     """E[Σ̂ M Σ̂]."""
     s = letter(_S)
-    return expectation(s @ inner @ s, _S, _SIGMA, n)  # type: ignore[return-value]
+    return expectation(s @ inner @ s, _S, _SIGMA, n)
 
 
 def second_moment() -> Scalar:
     """E‖M Σ̂‖_F² for the arbitrary matrix of Lemma A.1."""
-    return expectation((letter(_G) @ letter(_S)).norm2(), _S, _SIGMA, n)  # type: ignore[return-value]
+    return expectation((letter(_G) @ letter(_S)).norm2(), _S, _SIGMA, n)
 
 
 def one_step_risk(V: NDArray[np.float64], Sigma: NDArray[np.float64], n: int) -> float:

@@ -52,7 +52,7 @@ def population_gradient() -> Gradient:
     """The mean of :func:`prompt_gradient` over w* ~ N(0, I) and S of n samples of N(0, A)."""
     S, cov = nt.letter_of(nt.S), nt.letter_of(A)
     return {
-        key: expectation(blocks.gaussian_task(value), S, cov, n)  # type: ignore[misc]
+        key: expectation(blocks.gaussian_task(value), S, cov, n)
         for key, value in prompt_gradient().items()
     }
 
@@ -61,8 +61,7 @@ def on_path(value: Matrix, eta: sp.Expr, k: int) -> Matrix:
     """Σ_{i=0}^k of a population gradient on the path a_i = 1 − (1−η)^i."""
     total = value * 0
     for i in range(k + 1):
-        at = {now: 1 - (1 - eta) ** i, following: 1 - (1 - eta) ** (i + 1)}
-        total = total + value.map_coefficients(lambda c, at=at: c.subs(at))  # type: ignore[misc]
+        total = total + value.subs({now: 1 - (1 - eta) ** i, following: 1 - (1 - eta) ** (i + 1)})
     return total
 
 

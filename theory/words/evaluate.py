@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from theory.errors import ArgumentError
 from theory.words.letters import Letter, Word
-from theory.words.poly import Matrix, Scalar
+from theory.words.poly import Matrix, Scalar, Words, substitute
 
 CUTOFF = 1e-12  # singular values below this share of the largest count as zero
 Values = Mapping[Letter, NDArray[Any]]
@@ -95,6 +95,31 @@ def evaluate(
         base = product(word) if word else np.eye(rows, dtype=int)
         total = total + number(c) * traces_value(traces) * base
     return total
+
+
+def subs(expression: Words, values: Mapping[Any, Any]) -> Any:
+    """``expression`` with letters replaced by polynomials or by explicit matrices, symbols by scalars.
+
+    A letter may be given as a :class:`Matrix` polynomial of its shape, or as a SymPy or NumPy matrix; with
+    explicit matrices for all letters the result is a number or an explicit matrix (SymPy for SymPy, exact;
+    NumPy for NumPy).  Raises :class:`ArgumentError` where explicit matrices leave a letter or a symbol
+    without a value, and for shapes that do not fit.
+    """
+    letters = {key: value for key, value in values.items() if isinstance(key, Letter)}
+    symbols = {sp.sympify(key): value for key, value in values.items() if not isinstance(key, Letter)}
+    words = {key: value for key, value in letters.items() if isinstance(value, Matrix)}
+    arrays = {key: value for key, value in letters.items() if key not in words}
+    if words:
+        expression = substitute(expression, words)
+    if not arrays:
+        return expression.map_coefficients(lambda c: c.subs(symbols))
+    exact = not any(isinstance(value, np.ndarray) for value in arrays.values())
+    given = {
+        key: np.array(sp.Matrix(value).tolist(), dtype=object) if exact else np.asarray(value, dtype=float)
+        for key, value in arrays.items()
+    }
+    found = evaluate(expression, given, symbols)
+    return sp.Matrix(found) if exact and isinstance(expression, Matrix) else found
 
 
 def function(expression: Matrix | Scalar) -> Callable[..., Any]:

@@ -51,6 +51,9 @@ class Letter:
         if (self.symmetric or self.idempotent) and self.rows != self.cols:
             raise ArgumentError(f"letter {self.name}: a {self.rows} × {self.cols} matrix is not square")
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     def __str__(self) -> str:
         return self.name
 
@@ -168,6 +171,10 @@ def _triple_rule(a: Factor, b: Factor, c: Factor) -> Word | None:
     return None
 
 
+def _has_rules(word: Word) -> bool:
+    return any(f.letter.idempotent or f.letter.of is not None for f in word)
+
+
 @lru_cache(maxsize=2**16)
 def reduce_word(word: Word) -> Word:
     """The normal form of ``word``; raises :class:`ArgumentError` where the shapes do not chain."""
@@ -177,7 +184,7 @@ def reduce_word(word: Word) -> Word:
                 f"word {' '.join(map(str, word))}: {a} has {a.cols} columns, {b} {b.rows} rows"
             )
     current = tuple(Factor(f.letter, f.transposed and not f.letter.symmetric) for f in word)
-    changed = True
+    changed = _has_rules(word)
     while changed:
         changed = False
         for width, rule in ((2, _pair_rule), (3, _triple_rule)):
@@ -199,7 +206,7 @@ def _rotations(word: Word) -> list[Word]:
 def _reduce_cyclic(word: Word) -> Word:
     """``word`` reduced across its ends, until every rotation of it is in normal form."""
     current, seen = reduce_word(word), set()
-    while current not in seen:
+    while _has_rules(current) and current not in seen:
         seen.add(current)  # S S† and its rotation S† S reduce to each other
         changed = (new for old in _rotations(current) if (new := reduce_word(old)) != old)
         current = next((new for new in changed if new not in seen), current)

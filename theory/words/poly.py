@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import sympy as sp
 
@@ -34,8 +34,8 @@ def _sort_traces(traces: Iterable[Word]) -> Traces:
     return tuple(sorted(traces, key=word_key))
 
 
-def _normal_trace(word: Word, dim: Dim) -> tuple[Dim, Traces]:
-    """tr(word) as (coefficient, traces): tr(I) = dim; a transposed pair of forms is one form."""
+def _trace_of_word(word: Word, dim: Dim) -> tuple[Dim, Traces]:
+    """tr(word) in normal form as (coefficient, traces): tr(I) = ``dim``, with no trace left."""
     reduced = reduce_trace(word)
     return (dim, ()) if not reduced else (sp.Integer(1), (reduced,))
 
@@ -45,12 +45,13 @@ def normal_scalar(expr: sp.Expr) -> sp.Expr:
     return sp.cancel(sp.powsimp(sp.expand(sp.powsimp(sp.sympify(expr)), power_base=False)))
 
 
-def _collect(items: Iterable[tuple[object, sp.Expr]]) -> dict:
+def _collect(items: Iterable[tuple[object, sp.Expr]], expand: bool = True) -> dict:
     total: dict = {}
     for key, value in items:
-        total[key] = total.get(key, sp.Integer(0)) + value
-    clean = {key: sp.expand(value) for key, value in total.items()}
-    return {key: value for key, value in clean.items() if value != 0}
+        total[key] = total[key] + value if key in total else value
+    if expand:
+        total = {key: sp.expand(value) for key, value in total.items()}
+    return {key: value for key, value in total.items() if value != 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,21 @@ class Scalar:
     """A polynomial in traces: ``{traces: coefficient}``."""
 
     terms: Mapping[Traces, sp.Expr]
+
+    @classmethod
+    def of_terms(cls, terms: Iterable[tuple[Traces, sp.Expr]]) -> Scalar:
+        """The sum of coefficient · Π tr(word), the words not empty, in any form; coefficients expanded."""
+        known: dict[Word, tuple[Dim, Traces]] = {}
+        pieces = []
+        for words, c in terms:
+            traces: Traces = ()
+            for word in words:
+                if word not in known:
+                    known[word] = _trace_of_word(word, word[0].rows)
+                factor, normal = known[word]
+                c, traces = c if factor == 1 else sp.expand(c * factor), traces + normal
+            pieces.append((_sort_traces(traces), c))
+        return cls(_collect(pieces, expand=False))
 
     def __add__(self, other: Scalar | Number) -> Scalar:
         return Scalar(_collect([*self.terms.items(), *scalar(other).terms.items()]))
@@ -90,6 +106,12 @@ class Scalar:
 
     def map_coefficients(self, change: Callable[[sp.Expr], sp.Expr]) -> Scalar:
         return Scalar(_collect((t, change(c)) for t, c in self.terms.items()))
+
+    def subs(self, values: Mapping[Any, Any]) -> Any:
+        """The value with letters and symbols replaced: see :func:`theory.words.evaluate.subs`."""
+        from theory.words.evaluate import subs
+
+        return subs(self, values)
 
     def letters(self) -> set[Letter]:
         return {f.letter for traces in self.terms for word in traces for f in word}
@@ -139,10 +161,20 @@ class Matrix:
         value = sp.sympify(coefficient)
         traces: Traces = ()
         for segment in inner:
-            factor, found = _normal_trace(segment, sp.Integer(1))
+            factor, found = _trace_of_word(segment, sp.Integer(1))
             value, traces = value * factor, traces + found
         joined = tuple(f for segment in outer for f in segment)
         return cls(sp.sympify(rows), sp.sympify(cols), {(_sort_traces(traces), joined): value})
+
+    @classmethod
+    def of_terms(cls, rows: Dim, cols: Dim, terms: Iterable[tuple[Traces, Word, sp.Expr]]) -> Matrix:
+        """The sum of coefficient · Π tr(word) · word, the traces' words not empty, in any form."""
+        pieces = []
+        for words, word, c in terms:
+            for (inner, outer), value in cls.of_word(word, rows, cols, c).terms.items():
+                for traces, factor in Scalar.of_terms([(words, value)]).terms.items():
+                    pieces.append(((_sort_traces(traces + inner), outer), factor))
+        return cls(sp.sympify(rows), sp.sympify(cols), _collect(pieces))
 
     @property
     def shape(self) -> tuple[Dim, Dim]:
@@ -209,7 +241,7 @@ class Matrix:
             raise ArgumentError(f"trace of a {self.rows} × {self.cols} matrix: must be square")
         parts = []
         for (t, w), c in self.terms.items():
-            factor, found = _normal_trace(w, self.rows)
+            factor, found = _trace_of_word(w, self.rows)
             parts.append((_sort_traces(t + found), c * factor))
         return Scalar(_collect(parts))
 
@@ -227,6 +259,12 @@ class Matrix:
     def map_coefficients(self, change: Callable[[sp.Expr], sp.Expr]) -> Matrix:
         return Matrix(self.rows, self.cols, _collect((k, change(c)) for k, c in self.terms.items()))
 
+    def subs(self, values: Mapping[Any, Any]) -> Any:
+        """The value with letters and symbols replaced: see :func:`theory.words.evaluate.subs`."""
+        from theory.words.evaluate import subs
+
+        return subs(self, values)
+
     def letters(self) -> set[Letter]:
         return {f.letter for traces, word in self.terms for w in (*traces, word) for f in w}
 
@@ -239,6 +277,9 @@ class Matrix:
 
 def _text(parts: Iterable[tuple[str, sp.Expr]]) -> str:
     return " + ".join(f"({c}) {label}".strip() for label, c in parts) or "0"
+
+
+Words = TypeVar("Words", Matrix, Scalar)
 
 
 def scalar(value: Scalar | Number) -> Scalar:
@@ -282,7 +323,7 @@ def _replace_in_word(word: Word, rows: Dim, cols: Dim, sides: tuple[tuple[Word, 
     return Matrix.of_word(word, rows, cols)
 
 
-def substitute(expression: Matrix | Scalar, values: Mapping[Letter, Matrix]) -> Matrix | Scalar:
+def substitute(expression: Words, values: Mapping[Letter, Matrix]) -> Words:
     """``expression`` with letters replaced by matrix polynomials of the same shape, traces included.
 
     Raises :class:`ArgumentError` for a value of another shape, one that is not symmetric for a symmetric
