@@ -3,6 +3,8 @@
 # make test      all tests of the software and pytest verify/
 # make ledger    recompute and write notes/ledger.json, notes/ledger.md, notes/statements.tex
 # make lint      ruff and mypy
+# make bench     times of the derivations and of the exact risks, beside what they are held to
+# make figures   the figures of notes/
 # make seeds     20 runs of pytest verify/ with different base seeds: the same verdicts?
 
 PYTHON ?= python3
@@ -11,7 +13,7 @@ PROFILE ?= standard
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install verify test ledger lint seeds clean
+.PHONY: install verify test ledger lint bench figures seeds clean
 
 install: $(STAMP)
 
@@ -34,6 +36,12 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+figures: $(STAMP)
+	$(BIN)/lsatheory overthinking --out notes/figures/overthinking.png
+
+bench: $(STAMP)
+	$(BIN)/python tests/bench.py
 
 seeds: $(STAMP)
 	$(BIN)/python -m verify.seeds

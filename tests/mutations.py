@@ -162,7 +162,7 @@ def shared_work() -> Iterator[None]:
 
         return run.sampled(again, *args, **options)
 
-    modules = ("risk", "population", "sparsity", "pretraining")
+    modules = ("allocation", "risk", "population", "sparsity", "pretraining", "joint", "kstep")
     patches = [patch(f"verify.checks.{name}.sampled", sampled) for name in modules]
     patches.append(patch.object(descent, "trajectory", cache(descent.trajectory)))
     threads = torch.get_num_threads()

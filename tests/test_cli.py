@@ -97,6 +97,29 @@ def test_latex_to_stdout_and_to_files(committed: Path, lsatheory: Command) -> No
     assert r"\textit{confirmed}" in (folder / "true-1.tex").read_text()
 
 
+def test_risk_prints_the_polynomial_in_words_or_latex(lsatheory: Command) -> None:
+    code, out, err = lsatheory("risk", "1")
+    assert (code, err) == (0, "")
+    for term in (
+        "(d)",
+        "(2) tr(Sigma V)",
+        "(1 + 1/n) tr(Sigma Sigma V' V)",
+        "(1/n) tr(Sigma) tr(Sigma V' V)",
+    ):
+        assert term in out
+    assert r"\widetilde{W}" in lsatheory("risk", "2", "--with-w", "--latex")[1]
+
+
+def test_overthinking_has_a_table_and_a_figure(lsatheory: Command, tmp_path: Path) -> None:
+    figure = tmp_path / "figure.png"
+    code, out, _ = lsatheory("overthinking", "--d", "1", "--n", "1", "--out", str(figure))
+    assert code == 0
+    # d = n = 1: the fixed points 1/3 and the root of 105c³ − 45c² + 9c − 1, by hand in notes/os_limits.md.
+    assert "0.3333" in out
+    assert "0.2364" in out
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("status", [0, 1, 5])
 def test_verify_runs_pytest_on_the_folder_and_passes_its_status_through(
     project: Path, lsatheory: Command, monkeypatch: pytest.MonkeyPatch, status: int
@@ -126,6 +149,10 @@ def test_verify_runs_pytest_on_the_folder_and_passes_its_status_through(
         ["verify", "--profile", "slow"],
         ["latex", "no-such"],
         ["latex", "--out", __file__],
+        ["risk", "0"],
+        ["risk", "9"],
+        ["overthinking", "--n", "0"],
+        ["overthinking", "--out", "figure.txt"],
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_2(

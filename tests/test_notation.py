@@ -19,7 +19,7 @@ from theory.lower import lower_matrix, lower_scalar, raise_matrix, raise_scalar,
 from theory.notation import A, B, G, Gamma0, I, Omega, Phi, S, Sigma, Sigma0, V, W, X, d, eta, latex, n
 from theory.statement import Statement, registry
 from theory.words import identity, letter, scalar, zero
-from theory.words.letters import Letter, inverse_letter, pinv_letter
+from theory.words.letters import inverse_letter, pinv_letter
 from verify.ledger.store import row
 from verify.output.latex import document
 
@@ -34,12 +34,13 @@ KERNEL = (
     "frac sqrt sum prod lim max min infty to left right quad top dagger times cdot cdots ldots partial "
     "nabla pm leq geq neq in ll gg approx sim succeq equiv propto wedge widetilde widehat tilde hat dot bar "
     "mathrm mathbb mathop Rightarrow Leftrightarrow textit texttt paragraph ensuremath textasciicircum "
-    "textasciitilde textbackslash begin end documentclass usepackage section allowdisplaybreaks"
+    "textasciitilde textbackslash begin end documentclass usepackage section allowdisplaybreaks "
+    "addtolength textwidth textheight oddsidemargin topmargin perp succ"
 )
 AMS = "text operatorname substack mathfrak bm"
 KNOWN = {*GREEK.split(), *KERNEL.split(), *AMS.split()}
 SIGNS = set(r"[]{}\|,;:!%&_#$^ '`" + '"')  # commands of one sign
-ENVIRONMENTS = {"document", "bmatrix", "aligned"}
+ENVIRONMENTS = {"document", "bmatrix", "aligned", "gathered"}
 
 
 def faults(text: str) -> list[str]:
@@ -237,9 +238,8 @@ def test_empty_word_is_the_identity() -> None:
         lambda: lower_scalar(nt.Frobenius(V)),
         lambda: lower_scalar(nt.OperatorNorm(V)),
         lambda: lower_scalar(1 / sp.Trace(V)),
-        lambda: raise_matrix(letter(Letter("V", d, d, symmetric=True))),
     ],
 )
 def test_what_the_words_cannot_say_is_refused(lowered) -> None:
-    with pytest.raises(ArgumentError, match=r"^(expression=[^\n]*: |letter V: another matrix)"):
+    with pytest.raises(ArgumentError, match=r"^expression=[^\n]*: "):
         lowered()

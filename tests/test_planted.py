@@ -16,7 +16,10 @@ import numpy as np
 import planted
 import pytest
 import sympy as sp
+import test_planted_allocation
 import test_planted_identities
+import test_planted_joint
+import test_planted_kstep
 import test_planted_losses
 import test_planted_pretraining
 import test_planted_sampled
@@ -93,7 +96,10 @@ RUN: Plan = {
 }
 PLANS = {
     **RUN,
+    **test_planted_allocation.PLAN,
     **test_planted_identities.PLAN,
+    **test_planted_joint.PLAN,
+    **test_planted_kstep.PLAN,
     **test_planted_losses.PLAN,
     **test_planted_pretraining.PLAN,
     **test_planted_sampled.PLAN,

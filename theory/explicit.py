@@ -12,7 +12,7 @@ from typing import Any
 import sympy as sp
 
 from theory.errors import ArgumentError
-from theory.notation import MatrixSum, Pinv
+from theory.notation import FrobeniusSquared, MatrixSum, Pinv
 
 
 def explicit(
@@ -40,6 +40,8 @@ def explicit(
         return value(expression.args[0]).pinv()
     if isinstance(expression, sp.Trace):
         return value(expression.arg).trace()
+    if type(expression) is FrobeniusSquared:
+        return sp.Add(*(x**2 for x in value(expression.args[0])))
     if isinstance(expression, sp.MatPow):
         return value(expression.base) ** int(expression.exp.subs(scalars))
     if isinstance(expression, MatrixSum):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import groupby
+from math import prod
 
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from theory.errors import ArgumentError
 from theory.notation import (
-    LETTERS,
     Expectation,
     FrobeniusSquared,
     NormSquared,
@@ -80,6 +80,9 @@ def lower_scalar(expression: sp.Expr) -> Scalar:
         for factor in expression.args:
             product = product * lower_scalar(factor)
         return product
+    if isinstance(expression, sp.Pow) and expression.exp.is_Integer and expression.exp > 0:
+        base = lower_scalar(expression.base)
+        return prod([base] * int(expression.exp), start=scalar(1))
     if expression.has(MatrixExpr, FrobeniusSquared, Expectation):
         raise ArgumentError(f"expression={expression}: no rule carries it into traces of words")
     return scalar(expression)
@@ -89,8 +92,6 @@ def _symbol(one: Letter) -> MatrixExpr:
     if one.of is not None:
         base = _symbol(one.of)
         return sp.Inverse(base) if one.kind == "inv" else Pinv(base)
-    if LETTERS.get(one.name, one) != one:
-        raise ArgumentError(f"letter {one.name}: another matrix of theory.notation has that name")
     return sp.MatrixSymbol(one.name, one.rows, one.cols)
 
 

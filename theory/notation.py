@@ -6,6 +6,7 @@ algebra, which decides equality.  LaTeX needs amsmath, amssymb and bm alone.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import sympy as sp
@@ -143,7 +144,7 @@ class Pinv(MatrixExpr):
 
     def _latex(self, printer: LatexPrinter) -> str:
         inner = printer._print(self.args[0])
-        atom = isinstance(self.args[0], sp.MatrixSymbol)
+        atom = isinstance(self.args[0], sp.MatrixSymbol) and "^" not in inner
         return rf"{inner}^{{\dagger}}" if atom else rf"\left( {inner} \right)^{{\dagger}}"
 
 
@@ -168,6 +169,23 @@ class Argmin(sp.Basic):
     def _latex(self, printer: LatexPrinter) -> str:
         objective, variables = (printer._print(a) for a in self.args)
         return rf"\mathop{{\mathrm{{arg\,min}}}}_{{{variables}}} \; {objective}"
+
+
+class Gradient(MatrixExpr):
+    """∇_M f, of the shape of M."""
+
+    is_commutative = False
+
+    def __new__(cls, of: Any, by: Any) -> Gradient:
+        return MatrixExpr.__new__(cls, sp.sympify(of), by)
+
+    @property
+    def shape(self) -> Any:
+        return self.args[1].shape
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        of, by = (printer._print(a) for a in self.args)
+        return rf"\nabla_{{{by}}} \; {of}"
 
 
 class Label(sp.Expr):
@@ -211,6 +229,14 @@ class Product_(sp.Basic):
 
     def _latex(self, printer: LatexPrinter) -> str:
         return r" \, ".join(printer._print(a) for a in self.args)
+
+
+class Lines(sp.Basic):
+    """Several displays, one a line."""
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        lines = r" \\ ".join(printer._print(a) for a in self.args)
+        return rf"\begin{{gathered}} {lines} \end{{gathered}}"
 
 
 class Listing(sp.Basic):
@@ -257,6 +283,17 @@ L_SFT = sp.Symbol(r"L_{\mathrm{SFT}}")
 L_OS = sp.Symbol(r"L_{\mathrm{OS}}")
 
 
+LINE = 52  # characters, about a line of text
+_NO_WIDTH = r"\\(left|right|widetilde|widehat|mathbb|mathrm|quad)(?![a-zA-Z])|[{}^_\s]"
+
+
+def _width(text: str) -> int:
+    """About how many characters wide LaTeX is: a command is one, a fraction its wider part."""
+    while (found := re.search(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", text)) is not None:
+        text = text.replace(found[0], max(found[1], found[2], key=len))
+    return len(re.sub(r"\\[a-zA-Z]+", "x", re.sub(_NO_WIDTH, "", text.replace(r"\operatorname{tr}", "tr"))))
+
+
 class _Printer(LatexPrinter):
     """SymPy's printer in the paper's type: I, ⊤ and the names of this module."""
 
@@ -275,15 +312,18 @@ class _Printer(LatexPrinter):
 
     def _print_Add(self, expr: Any, order: Any = None) -> str:
         text = super()._print_Add(expr, order)
-        if len(text) < 220 or len(expr.args) < 4:
+        if _width(text) < LINE or len(expr.args) < 3:
             return str(text)
-        # Too wide for a line of text: two terms a line.
-        terms = self._as_ordered_terms(expr, order)
-        pairs = [sp.Add(*terms[at : at + 2], evaluate=False) for at in range(0, len(terms), 2)]
-        lines = [super(_Printer, self)._print_Add(pair) for pair in pairs]
-        body = r" \\ & ".join(
-            line if line.startswith("-") or not at else f"+ {line}" for at, line in enumerate(lines)
-        )
+        # Too wide for a line of text: as many terms a line as fit.
+        lines: list[str] = []
+        for term in self._as_ordered_terms(expr, order):
+            shown = super()._print_Add(sp.Add(term, evaluate=False)) if term.is_Add else self._print(term)
+            signed = shown if shown.startswith("-") or not lines else f"+ {shown}"
+            if lines and _width(lines[-1] + signed) < LINE:
+                lines[-1] += f" {signed}"
+            else:
+                lines.append(signed)
+        body = r" \\ & ".join(lines)
         return rf"\begin{{aligned}} & {body} \end{{aligned}}"
 
     def _print_MatAdd(self, expr: Any) -> str:
@@ -302,7 +342,7 @@ class _Printer(LatexPrinter):
 
     def _print_Transpose(self, expr: Any) -> str:
         inner = self._print(expr.arg)
-        atom = isinstance(expr.arg, sp.MatrixSymbol)
+        atom = isinstance(expr.arg, sp.MatrixSymbol) and "^" not in inner
         return rf"{inner}^{{\top}}" if atom else rf"\left( {inner} \right)^{{\top}}"
 
     def _print_Str(self, expr: Any) -> str:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from theory import blocks, exact
 from theory import notation as nt
 from theory.errors import ArgumentError, check_count, check_covariance
+from theory.kstep import k_step_gradient_expr, k_step_risk_expr  # noqa: F401  the k-step risk is found here
+from theory.kstep_value import k_step_gradient, k_step_risk, k_step_risk_bound  # noqa: F401
 from theory.lower import lower_scalar
 from theory.notation import G, I, Sigma, Sigma_hat, V, X, d, n
 from theory.statement import Counterexample, Statement, register

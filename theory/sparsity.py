@@ -52,8 +52,7 @@ def population_gradient() -> Gradient:
     """The mean of :func:`prompt_gradient` over w* ~ N(0, I) and S of n samples of N(0, A)."""
     S, cov = nt.letter_of(nt.S), nt.letter_of(A)
     return {
-        key: expectation(blocks.gaussian_task(value), S, cov, n)
-        for key, value in prompt_gradient().items()
+        key: expectation(blocks.gaussian_task(value), S, cov, n) for key, value in prompt_gradient().items()
     }
 
 

@@ -52,8 +52,27 @@ class Statement:
     note: str = ""
 
 
+BEYOND = "beyond the paper"  # the source of a statement of ours
+
 # The paper's order, whatever the order in which the modules are imported.
-_ORDER = ("eq-3.", "thm-4.1", "thm-4.2", "rem-4.1", "prop-4.3", "prop-5.1", "prop-6.1", "lem-A.", "eq-A.")
+_ORDER = (
+    "eq-3.",
+    "thm-4.1",
+    "thm-4.2",
+    "rem-4.1",
+    "prop-4.3",
+    "prop-5.1",
+    "sec-5-",
+    "sec-5.1-complement",
+    "sec-5.1-operator",
+    "sec-5.1-allocation",
+    "sec-5.1-hardness",
+    "insight-1",
+    "prop-6.1",
+    "lem-A.",
+    "eq-A.",
+    "ext-",
+)
 _REGISTRY: dict[str, Statement] = {}
 
 

@@ -8,5 +8,10 @@ from theory import (  # noqa: F401, I001
     descent,
     population,
     risk,
+    allocation,
+    hardness,
     outcome,
+    kstep,
+    joint,
+    os_limits,
 )

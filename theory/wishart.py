@@ -33,7 +33,7 @@ TERM_LIMIT = 200_000  # terms that a derivation may be predicted to have: minute
 
 def _check(S: Letter, Sigma: Letter, n: sp.Expr, centred: Letter | None) -> sp.Expr:
     size = sp.sympify(n)
-    if not (size.is_integer and size.is_positive):
+    if not (isinstance(size, sp.Expr) and size.is_integer and size.is_positive):
         raise ArgumentError(f"n={n}: must be a positive integer, or a symbol declared one")
     for name, one in (("S", S), ("Sigma", Sigma), ("centred", centred)):
         if one is not None and not (one.symmetric and one.rows == Sigma.rows):
@@ -122,10 +122,10 @@ def _means(
     predicted = _predicted(packed, engine)
     if predicted > limit:
         raise ArgumentError(
-            f"expression has order {order} in S: about {predicted:,} terms, more than limit={limit:,}"
+            f"expression has order {order} in S: about {predicted:,} terms, more than limit={limit:,.0f}"
         )
     powers = [rest * n**-p / scale for rest in slots for p in range(order + 1)]
-    half, full, known = 1 << (width - 1), 1 << width, {}
+    half, full, known, plain = 1 << (width - 1), 1 << width, {}, set(slots) <= {sp.Integer(1)} and n.is_Atom
 
     def unpack(value: int) -> sp.Expr:
         found = []
@@ -139,7 +139,7 @@ def _means(
     result = {}
     for words, value in engine.expectation(packed, progress).items():
         if value not in known:
-            known[value] = unpack(value)
+            known[value] = unpack(value) if plain else sp.expand(unpack(value))
         result[words] = known[value]
     return result
 
@@ -164,7 +164,11 @@ def expectation(
     not symmetric, for a bad n, and where more than ``limit`` terms are predicted.
     """
     size = _check(S, Sigma, n, centred)
-    check_free(expression.letters(), S, "take the mean over it")
+    for name, one, taken in (("S", S, (Sigma,)), ("centred", centred, (S, Sigma))):
+        if one in taken:
+            raise ArgumentError(f"{name}={one}: must be a letter of its own")
+    for random in filter(None, (S, centred)):
+        check_free(expression.letters(), random, "take the mean over it")
     alphabet = _Alphabet(S, Sigma, centred)
 
     def means(monomials: list[tuple[Strings, sp.Expr]]) -> dict[Strings, sp.Expr]:
@@ -182,7 +186,7 @@ def _scalar_mean(expression: Scalar, alphabet: _Alphabet, means: Means) -> Scala
 
 def _matrix_mean(expression: Matrix, alphabet: _Alphabet, means: Means) -> Matrix:
     """E[M] from E[tr(Z M)] with a letter Z of its own."""
-    mark = Factor(Letter("\N{BLACK SQUARE}", expression.cols, expression.rows))
+    mark = Factor(Letter("\0", expression.cols, expression.rows))
     begin, end = alphabet.write((mark,)), alphabet.write((mark.T,))
     monomials = [
         ((*map(alphabet.write, traces), begin + alphabet.write(word)), c)
@@ -233,7 +237,7 @@ def inverse_mean(Sigma: Letter, n: sp.Expr) -> Matrix:
 
 
 def inverse_quadratic_mean(M: Matrix, Sigma: Letter, n: sp.Expr) -> Matrix:
-    """E[S⁻¹ M S⁻¹] for a fixed d × d matrix M, symmetric or not; it exists if and only if n > d + 3.
+    """E[S⁻¹ M S⁻¹] for a fixed d × d matrix M; it exists if and only if n > d + 3, or Mᵀ = −M and n > d + 1.
 
     n² ((n − d − 2) Σ⁻¹MΣ⁻¹ + Σ⁻¹MᵀΣ⁻¹ + tr(MΣ⁻¹)Σ⁻¹) / ((n − d)(n − d − 1)(n − d − 3)) (Haff 1979;
     Letac & Massam 2004).
@@ -241,9 +245,13 @@ def inverse_quadratic_mean(M: Matrix, Sigma: Letter, n: sp.Expr) -> Matrix:
     Raises :class:`ArgumentError` where it does not exist, or where that cannot be told from a symbolic n,
     and for an M of another shape.
     """
-    over = _degrees(Sigma, n, 3, "E[S⁻¹MS⁻¹]")
     if M.shape != (Sigma.rows, Sigma.rows):
         raise ArgumentError(f"M is {M.rows} × {M.cols}: must be {Sigma.rows} × {Sigma.rows}")
     inverse = letter(inverse_letter(Sigma))
+    if M.equals(-M.T):
+        # S⁻¹MS⁻¹ has 2 × 2 minors of S⁻¹ alone, in which its largest eigenvalue is not squared.
+        over = _degrees(Sigma, n, 1, "E[S⁻¹MS⁻¹]")
+        return inverse @ M @ inverse * (n**2 / ((over + 1) * over))
+    over = _degrees(Sigma, n, 3, "E[S⁻¹MS⁻¹]")
     pieces = inverse @ M @ inverse * (over + 1) + inverse @ M.T @ inverse + inverse * (M @ inverse).trace()
     return pieces * (n**2 / ((over + 3) * (over + 2) * over))

@@ -12,10 +12,12 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from theory.errors import ArgumentError
+from theory.errors import ArgumentError, check_count
 from theory.statement import select
+from theory.wishart import TERM_LIMIT
 from verify.ledger import load_statements, store
 from verify.output import latex as tex
+from verify.output.progress import progress_bar
 from verify.output.table import STYLES, counts, evidence_table, ledger_table, rendered
 from verify.profiles import profile_named
 
@@ -107,6 +109,41 @@ def verify(
     select(ids or [])
     arguments = [str(store.project_root() / "verify"), f"--profile={profile}", f"--base-seed={base_seed}"]
     raise typer.Exit(int(pytest.main(arguments + [f"--statement={i}" for i in ids or []])))
+
+
+@app.command()
+@_one_line_errors()
+def risk(
+    k: Annotated[int, typer.Argument(metavar="K", help="Steps of the chain of thought.")],
+    with_w: Annotated[bool, typer.Option("--with-w", help="Keep W̃ instead of W̃ = I.")] = False,
+    as_latex: Annotated[bool, typer.Option("--latex", help="LaTeX instead of plain words.")] = False,
+    limit: Annotated[float, typer.Option(help="Most terms that may be predicted.")] = TERM_LIMIT,
+) -> None:
+    """The exact k-step risk E‖ŵ_k − w*‖² at finite prompt length, for any Ṽ, Σ, n."""
+    from theory.kstep import k_step_risk_expr  # here, because it derives statements of its own
+    from theory.lower import latex_of
+
+    with progress_bar(f"risk of {k} steps") as progress:
+        found = k_step_risk_expr(k, with_w, limit=limit, progress=progress)
+    typer.echo(latex_of(found) if as_latex else str(found))
+
+
+@app.command()
+@_one_line_errors()
+def overthinking(
+    d: Annotated[int, typer.Option(help="Dimension.")] = 5,
+    n: Annotated[int, typer.Option(help="Prompt length.")] = 10,
+    out: Annotated[Path | None, typer.Option(help="Figure to write, .png, .pdf or .svg.")] = None,
+) -> None:
+    """What each fixed point costs with another number of steps than it was trained for."""
+    if out is not None and (out.suffix not in (".png", ".pdf", ".svg") or not out.parent.is_dir()):
+        raise ArgumentError(f"out={str(out)!r}: must be a .png, .pdf or .svg file in an existing folder")
+    from verify.output import overthinking as view  # here, because it loads torch
+
+    _print(view.table(check_count("d", d), check_count("n", n)))
+    if out is not None:
+        view.figure(d, n, out)
+        typer.echo(out)
 
 
 @app.command()

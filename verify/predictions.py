@@ -13,12 +13,14 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from numerics.prompts import Prompts
+from theory import allocation_words, joint, pretraining, sparsity
 from theory import notation as nt
-from theory import pretraining, sparsity
 from theory.words.evaluate import evaluate
 from theory.words.letters import Letter
 from theory.words.poly import Matrix, Scalar
+from verify.checks.allocation import Shift
 from verify.checks.finetuning import Task
+from verify.checks.joint import Blocks
 from verify.checks.points import Point
 from verify.checks.risk import Setting
 from verify.checks.sparsity import Flow
@@ -73,6 +75,24 @@ def of_A(expression: Matrix) -> Callable[[Array, int], Array]:
     return lambda matrix, n: np.asarray(evaluate(expression, {A: matrix}, {nt.n: n}))
 
 
+def of_shift(expression: Matrix) -> Callable[[Shift], Array]:
+    """A d × d expression in P_U, Y = ((n+1)/n A + tr(A)/n P_U)†, Σ₀, Δ, and Γ₀ as eq. 3.7 has it."""
+
+    def predict(at: Shift) -> Array:
+        words = allocation_words
+        inside = (at.n + 1) / at.n * at.A + np.trace(at.A) / at.n * at.P
+        values = {
+            words.P: at.P,
+            nt.letter_of(words.Y): np.linalg.pinv(inside, rcond=1e-10, hermitian=True),
+            nt.letter_of(words.Delta): at.Delta,
+            SIGMA0: at.Sigma0,
+            GAMMA0: pretraining.gamma0(at.Sigma0, at.n),
+        }
+        return np.asarray(evaluate(expression, values, {nt.n: at.n, nt.eta: at.eta}))
+
+    return predict
+
+
 def of_sigma0(expression: Matrix) -> Callable[[Array, int, Array], Array]:
     """A d × d expression in Σ₀, n and the initial Ṽ; Γ₀ is put in as eq. 3.7 has it."""
     v_init = nt.letter_of(pretraining.V_init)
@@ -119,3 +139,12 @@ def label_flow(per_prompt: Matrix) -> Callable[[Flow, Prompts], float]:
         return -float(np.mean(found))
 
     return predict
+
+
+def of_blocks(expression: Scalar | Matrix) -> Callable[[Blocks], Any]:
+    """An expression in Ṽ, W̃, A, n, η and the sums over the path, at blocks."""
+    return lambda at: evaluate(
+        expression,
+        {V: at.V, W: at.W, A: at.A},
+        {nt.n: at.n, nt.eta: at.eta, **joint.path_sums(at.eta, at.k)},
+    )

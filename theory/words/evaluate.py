@@ -118,6 +118,9 @@ def subs(expression: Words, values: Mapping[Any, Any]) -> Any:
         key: np.array(sp.Matrix(value).tolist(), dtype=object) if exact else np.asarray(value, dtype=float)
         for key, value in arrays.items()
     }
+    for one, array in given.items():
+        if one.symmetric and not (array.shape == array.T.shape and (array == array.T).all()):
+            raise ArgumentError(f"letter {one}: value is not symmetric, must be a symmetric matrix")
     found = evaluate(expression, given, symbols)
     return sp.Matrix(found) if exact and isinstance(expression, Matrix) else found
 

@@ -37,7 +37,14 @@ def _sort_traces(traces: Iterable[Word]) -> Traces:
 def _trace_of_word(word: Word, dim: Dim) -> tuple[Dim, Traces]:
     """tr(word) in normal form as (coefficient, traces): tr(I) = ``dim``, with no trace left."""
     reduced = reduce_trace(word)
-    return (dim, ()) if not reduced else (sp.Integer(1), (reduced,))
+    if not reduced:
+        return dim, ()
+    cuts = [i for i, f in enumerate(reduced) if f.rows == 1]
+    if len(cuts) < 2:
+        return sp.Integer(1), (reduced,)
+    turned = reduced[cuts[0] :] + reduced[: cuts[0]]
+    ends = [i - cuts[0] for i in cuts] + [len(reduced)]
+    return sp.Integer(1), tuple(reduce_trace(turned[a:b]) for a, b in pairwise(ends))
 
 
 def normal_scalar(expr: sp.Expr) -> sp.Expr:
@@ -125,16 +132,16 @@ class Scalar:
         if target.symmetric or target.idempotent:
             raise ArgumentError(f"letter {target}: cannot differentiate by entries that are not free")
         check_free(self.letters(), target, "differentiate by it")
-        total = zero(target.rows, target.cols)
+        found = []
         for traces, coefficient in self.terms.items():
             for j, word in enumerate(traces):
-                others = Scalar({_sort_traces(traces[:j] + traces[j + 1 :]): coefficient})
+                others = traces[:j] + traces[j + 1 :]
                 for i, factor in enumerate(word):
                     if factor.letter == target:
                         rest = word[i + 1 :] + word[:i]
                         rest = rest if factor.transposed else transpose(rest)
-                        total = total + Matrix.of_word(rest, target.rows, target.cols) * others
-        return total
+                        found.append((others, rest, coefficient))
+        return Matrix.of_terms(target.rows, target.cols, found)
 
     def __str__(self) -> str:
         return _text((" ".join(f"tr({' '.join(map(str, w))})" for w in t), c) for t, c in self.terms.items())
@@ -223,12 +230,10 @@ class Matrix:
             raise ArgumentError(
                 f"cannot multiply {self.rows} × {self.cols} by {other.rows} × {other.cols}: must chain"
             )
-        total = zero(self.rows, other.cols)
-        for (t, w), a in self.terms.items():
-            for (u, x), b in other.terms.items():
-                product = Matrix.of_word(w + x, self.rows, other.cols, a * b)
-                total = total + product * Scalar({_sort_traces(t + u): sp.Integer(1)})
-        return total
+        products = (
+            (t + u, w + x, a * b) for (t, w), a in self.terms.items() for (u, x), b in other.terms.items()
+        )
+        return Matrix.of_terms(self.rows, other.cols, products)
 
     def power(self, exponent: int) -> Matrix:
         result = identity(self.rows)
@@ -270,7 +275,7 @@ class Matrix:
 
     def __str__(self) -> str:
         return _text(
-            (" ".join([*(f"tr({' '.join(map(str, x))})" for x in t), *map(str, w)]) or "I", c)
+            (" ".join([*(f"tr({' '.join(map(str, x))})" for x in t), *(map(str, w) if w else "I")]), c)
             for (t, w), c in self.terms.items()
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from theory.errors import ArgumentError
+from theory.statement import BEYOND
 from verify.ledger.store import Row, write_text
 
 _GREEK = {c: unicodedata.name(c).split()[-1].lower() for c in "αβγδζηθικμνξπρστυχψω"}
@@ -124,11 +125,16 @@ def formula(latex: str) -> str:
     return f"\\[\n{_translated(latex, {})}\n\\]\n"
 
 
+def heading(row: Row) -> str:
+    """What stands over the first formula: the paper's print, or a statement of ours."""
+    return "Ours:" if row["source"] == BEYOND else "As printed:"
+
+
 def statement_tex(row: Row) -> str:
     """The statement: source, title, verdict, printed form, and what the verdict rests on."""
     parts = [
         rf"\paragraph{{{escape(row['source'])}: {escape(row['title'])}}}" + "\n",
-        rf"\textit{{{escape(row['verdict'])}}} (\texttt{{{escape(row['id'])}}}). As printed:" + "\n",
+        rf"\textit{{{escape(row['verdict'])}}} (\texttt{{{escape(row['id'])}}}). {heading(row)}" + "\n",
         formula(row["printed_latex"]),
     ]
     if row["corrected_latex"] is not None:
@@ -145,6 +151,8 @@ def document(rows: Iterable[Row]) -> str:
         "\\documentclass{article}\n"
         "\\usepackage{amsmath,amssymb,bm}\n"
         "\\allowdisplaybreaks\n"
+        "\\addtolength{\\textwidth}{4cm}\\addtolength{\\oddsidemargin}{-2cm}\n"
+        "\\addtolength{\\textheight}{4cm}\\addtolength{\\topmargin}{-2cm}\n"
         "\\begin{document}\n"
         "\\section*{Statements of arXiv:2603.01293}\n\n"
     )

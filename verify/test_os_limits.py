@@ -1,0 +1,141 @@
+"""The fixed points of outcome supervision: evidence for ``theory/os_limits.py``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from theory import exact, kstep, os_limits
+from theory import notation as nt
+from theory.explicit import explicit
+from theory.kstep import c
+from theory.os_fixed_point import one_step_fixed_point, os_minimiser
+from theory.os_limits import turn
+from theory.statement import registry
+from verify.checks import os_limits as check
+from verify.checks.points import rational
+from verify.checks.run import exact as symbolic
+from verify.test_kstep import squared_miss
+
+
+@pytest.mark.statements("ext-os.a")
+def test_one_step(ledger, seed):
+    id = "ext-os.a"
+    a, t, v = sp.symbols("a t v", positive=True)
+    # In A's eigenbasis a word of the gradient is a power of a and v; the printed V has −1/v on it.
+    slope = sp.Add(
+        *(
+            q * sp.Mul(*(t for _ in traces)) * sp.Mul(*(v if f.letter == kstep.V else a for f in word))
+            for (traces, word), q in kstep.k_step_gradient_expr(1).terms.items()
+        )
+    )
+    printed = -1 / ((nt.n + 1) / nt.n * a + t / nt.n)
+    zero = sp.simplify(slope.subs(v, printed)) == 0
+    ledger.record(
+        id, symbolic(zero, "gradient zero on each eigenspace of A, convex, general d, n", kind="derivation")
+    )
+    holds = True
+    for d, n in ((1, 3), (2, 1), (2, 2)):
+        root = rational(d, d, f"os{d}{n}")
+        goal = explicit(os_limits.ONE_STEP, {nt.A: root * root.T}, {nt.n: n, nt.d: d})
+        step, s = rational(d, d, f"od{d}{n}"), sp.Symbol("s")
+        along = exact.mean_over_prompts(squared_miss(goal + s * step, sp.eye(d), 1), root, n)
+        holds = holds and sp.expand(sp.diff(along, s).subs(s, 0)) == 0
+    ledger.record(
+        id, symbolic(holds, "Gaussian moments, (d,n) = (1,3), (2,1), (2,2), slope 0 along a random line")
+    )
+    goal = lambda A, n, k: one_step_fixed_point(A, n)  # noqa: E731
+    ledger.record(id, check.trained(goal, "dense", 6, 1, seed("one step")))
+
+
+@pytest.mark.statements("ext-os.b")
+def test_isotropic(ledger, seed):
+    id = "ext-os.b"
+    printed = registry()[id].printed.lhs
+    general = kstep.collapse(
+        kstep.k_step_risk_expr(2), lambda word: nt.d * (-c) ** sum(f.letter == kstep.V for f in word)
+    )
+    same = sp.expand(sp.diff(general, c) / (4 * nt.d) - printed) == 0
+    ledger.record(id, symbolic(same, "derivative of the general risk, general d, n", kind="derivation"))
+    holds, one_root = True, True
+    for d, n in ((1, 2), (2, 2), (3, 1)):
+        along = exact.mean_over_prompts(squared_miss(-c * sp.eye(d), sp.eye(d), 2), sp.eye(d), n)
+        at = printed.subs({nt.d: d, nt.n: n})
+        holds = holds and sp.expand(sp.diff(along, c) / (4 * d) - at) == 0
+        one_root = one_root and len(sp.real_roots(sp.Poly(at, c))) == 1
+    ledger.record(id, symbolic(holds and one_root, "Gaussian moments and Sturm, (d,n) = (1,2), (2,2), (3,1)"))
+    for k in (2, 3):
+        goal = lambda A, n, k: -os_limits.isotropic_fixed_point(k, len(A), n) * np.eye(len(A))  # noqa: E731
+        # n = 6 is well below the length at which it becomes a saddle, 15 and 14.
+        ledger.record(id, check.trained(goal, "isotropic", 6, k, seed("isotropic")))
+
+
+@pytest.mark.statements("ext-os.c")
+def test_saddle(ledger, seed):
+    id = "ext-os.c"
+    printed = sp.expand(registry()[id].printed.args[1])
+    (onset,) = os_limits.turning_onset(2)
+    signs = []
+    for n in (14, 15, 10**6):
+        bend = printed.coeff(turn, 2).subs(
+            {nt.n: n, c: sp.Float(os_limits.isotropic_fixed_point(2, 2, n), 17)}
+        )
+        signs.append(sp.sign(bend))
+    between = 14 < onset < 15 and signs == [1, -1, -1]
+    ledger.record(
+        id,
+        symbolic(
+            bool(between), "sign of ∂R/∂a² at c_OS: one change, n = 14.917, by a resultant", kind="derivation"
+        ),
+    )
+    holds = True
+    for n in (1, 2):
+        block = sp.Matrix([[-c, -turn], [turn, -c]])
+        direct = exact.mean_over_prompts(squared_miss(block, sp.eye(2), 2), sp.eye(2), n)
+        holds = holds and sp.expand(printed.subs(nt.n, n) - direct) == 0
+    ledger.record(id, symbolic(holds, "Gaussian moments, n = 1, 2, c and a as symbols"))
+    goal = lambda A, n, k: _upper(os_minimiser(A, n, k).V)  # noqa: E731
+    ledger.record(id, check.trained(goal, "isotropic", 60, 2, seed("rotated"), 4000))
+
+
+def _upper(V):
+    return V.T if V[0, 1] < V[1, 0] else V
+
+
+@pytest.mark.statements("ext-os.d")
+def test_long_prompts(ledger, seed):
+    id = "ext-os.d"
+    printed = registry()[id].printed.args[3]
+    derived = os_limits.isotropic_stationarity(2).subs(c, 1 - printed / nt.n)
+    order = sp.limit(sp.together(derived * nt.n**2), nt.n, sp.oo)
+    ledger.record(
+        id, symbolic(order == 0, "terms of order 1, 1/n, 1/n² vanish, general d", kind="derivation")
+    )
+    for k in (2, 3):
+        ledger.record(id, check.long_prompts(_of_dimension(os_limits.large_length_correction(k)), k))
+    ledger.record(id, check.long_prompts_sampled(_of_dimension(printed), 2, seed("long")))
+
+
+def _of_dimension(correction):
+    return lambda d: float(correction.subs(nt.d, d))
+
+
+@pytest.mark.statements("ext-os.e")
+def test_many_steps(ledger):
+    id = "ext-os.e"
+    x = sp.Symbol("x", positive=True)
+    growth = os_limits.growth_at_threshold(x)
+    y = os_limits.ratio
+    at_limit = growth.subs(x, nt.n * y / 4).subs(nt.n, 3).evalf(50)
+    rises = sp.simplify(sp.diff(growth, x) - 2 / x - nt.n / (2 * x**2)) == 0
+    holds = rises and abs(at_limit) < 1e-45
+    ledger.record(
+        id,
+        symbolic(
+            bool(holds),
+            "growth rate of the tail: rising in x, zero at ny/4 to 50 digits",
+            kind="derivation",
+        ),
+    )
+    ledger.record(id, check.many_steps(os_limits.many_steps))
