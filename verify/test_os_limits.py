@@ -10,7 +10,6 @@ from theory import exact, kstep, os_limits
 from theory import notation as nt
 from theory.explicit import explicit
 from theory.kstep import c
-from theory.os_fixed_point import one_step_fixed_point, os_minimiser
 from theory.os_limits import turn
 from theory.statement import registry
 from verify.checks import os_limits as check
@@ -22,6 +21,7 @@ from verify.test_kstep import squared_miss
 @pytest.mark.statements("ext-os.a")
 def test_one_step(ledger, seed):
     id = "ext-os.a"
+    whole = registry()[id].printed.rhs
     a, t, v = sp.symbols("a t v", positive=True)
     # In A's eigenbasis a word of the gradient is a power of a and v; the printed V has −1/v on it.
     slope = sp.Add(
@@ -38,14 +38,14 @@ def test_one_step(ledger, seed):
     holds = True
     for d, n in ((1, 3), (2, 1), (2, 2)):
         root = rational(d, d, f"os{d}{n}")
-        goal = explicit(os_limits.ONE_STEP, {nt.A: root * root.T}, {nt.n: n, nt.d: d})
+        goal = explicit(whole, {nt.A: root * root.T}, {nt.n: n, nt.d: d})
         step, s = rational(d, d, f"od{d}{n}"), sp.Symbol("s")
         along = exact.mean_over_prompts(squared_miss(goal + s * step, sp.eye(d), 1), root, n)
         holds = holds and sp.expand(sp.diff(along, s).subs(s, 0)) == 0
     ledger.record(
         id, symbolic(holds, "Gaussian moments, (d,n) = (1,3), (2,1), (2,2), slope 0 along a random line")
     )
-    goal = lambda A, n, k: one_step_fixed_point(A, n)  # noqa: E731
+    goal = lambda A, n, k: _numbers(explicit(whole, {nt.A: sp.Matrix(A)}, {nt.n: n, nt.d: len(A)}))  # noqa: E731
     ledger.record(id, check.trained(goal, "dense", 6, 1, seed("one step")))
 
 
@@ -66,7 +66,8 @@ def test_isotropic(ledger, seed):
         one_root = one_root and len(sp.real_roots(sp.Poly(at, c))) == 1
     ledger.record(id, symbolic(holds and one_root, "Gaussian moments and Sturm, (d,n) = (1,2), (2,2), (3,1)"))
     for k in (2, 3):
-        goal = lambda A, n, k: -os_limits.isotropic_fixed_point(k, len(A), n) * np.eye(len(A))  # noqa: E731
+        root_of = printed if k == 2 else os_limits.isotropic_stationarity(k)
+        goal = lambda A, n, k, at=root_of: -_root(at, len(A), n) * np.eye(len(A))  # noqa: E731
         # n = 6 is well below the length at which it becomes a saddle, 15 and 14.
         ledger.record(id, check.trained(goal, "isotropic", 6, k, seed("isotropic")))
 
@@ -95,12 +96,28 @@ def test_saddle(ledger, seed):
         direct = exact.mean_over_prompts(squared_miss(block, sp.eye(2), 2), sp.eye(2), n)
         holds = holds and sp.expand(printed.subs(nt.n, n) - direct) == 0
     ledger.record(id, symbolic(holds, "Gaussian moments, n = 1, 2, c and a as symbols"))
-    goal = lambda A, n, k: _upper(os_minimiser(A, n, k).V)  # noqa: E731
+    goal = lambda A, n, k: _turned_minimum(printed.subs(nt.n, n))  # noqa: E731
     ledger.record(id, check.trained(goal, "isotropic", 60, 2, seed("rotated"), 4000))
 
 
-def _upper(V):
-    return V.T if V[0, 1] < V[1, 0] else V
+def _root(stationarity, d, n):
+    (root,) = sp.real_roots(sp.Poly(stationarity.subs({nt.d: d, nt.n: n}), c))
+    return float(root.evalf(17))
+
+
+def _turned_minimum(risk):
+    """−cI + aJ at the least of c_0(c) + c_1(c)a² + c_2a⁴, J with 1 above the diagonal."""
+    square = -risk.coeff(turn, 2) / (2 * risk.coeff(turn, 4))
+    along = sp.Poly(
+        sp.expand(risk.coeff(turn, 0) + risk.coeff(turn, 2) * square + risk.coeff(turn, 4) * square**2), c
+    )
+    least = min(sp.real_roots(along.diff()), key=lambda root: along.eval(root.evalf(30)))
+    a = float(sp.sqrt(square.subs(c, least)).evalf(17))
+    return -float(least.evalf(17)) * np.eye(2) + a * np.array([[0.0, 1.0], [-1.0, 0.0]])
+
+
+def _numbers(matrix):
+    return np.array(matrix.tolist(), dtype=float)
 
 
 @pytest.mark.statements("ext-os.d")
@@ -113,7 +130,8 @@ def test_long_prompts(ledger, seed):
         id, symbolic(order == 0, "terms of order 1, 1/n, 1/n² vanish, general d", kind="derivation")
     )
     for k in (2, 3):
-        ledger.record(id, check.long_prompts(_of_dimension(os_limits.large_length_correction(k)), k))
+        correction = printed if k == 2 else os_limits.large_length_correction(k)
+        ledger.record(id, check.long_prompts(_of_dimension(correction), k))
     ledger.record(id, check.long_prompts_sampled(_of_dimension(printed), 2, seed("long")))
 
 
@@ -126,8 +144,7 @@ def test_many_steps(ledger):
     id = "ext-os.e"
     x = sp.Symbol("x", positive=True)
     growth = os_limits.growth_at_threshold(x)
-    y = os_limits.ratio
-    at_limit = growth.subs(x, nt.n * y / 4).subs(nt.n, 3).evalf(50)
+    at_limit = growth.subs(x, registry()[id].printed.args[3]).subs(nt.n, 3).evalf(50)
     rises = sp.simplify(sp.diff(growth, x) - 2 / x - nt.n / (2 * x**2)) == 0
     holds = rises and abs(at_limit) < 1e-45
     ledger.record(
