@@ -345,6 +345,9 @@ class _Printer(LatexPrinter):
         atom = isinstance(expr.arg, sp.MatrixSymbol) and "^" not in inner
         return rf"{inner}^{{\top}}" if atom else rf"\left( {inner} \right)^{{\top}}"
 
+    def _print_Indexed(self, expr: Any) -> str:
+        return f"{self._print(expr.base)}_{{{','.join(map(self._print, expr.indices))}}}"
+
     def _print_Str(self, expr: Any) -> str:
         return rf"\text{{{expr.name}}}"
 
