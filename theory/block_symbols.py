@@ -82,4 +82,4 @@ def callable_of(
     names = {base[i + 1]: sp.Symbol(f"{base}_{i + 1}") for base in families for i in range(blocks)}
     body = explicit(expression, blocks).xreplace(names)
     rows = [[names[base[i + 1]] for i in range(blocks)] for base in families]
-    return sp.lambdify([*rows, *scalars], body, "numpy")  # type: ignore[no-any-return]
+    return sp.lambdify([*rows, *scalars], body, "numpy")

@@ -68,19 +68,33 @@ _ORDER = (
     "sec-5.1-allocation",
     "sec-5.1-hardness",
     "insight-1",
+    "sec-5.2-",
+    "fig-1",
+    "fig-2",
+    "insight-2",
     "prop-6.1",
     "lem-A.",
     "eq-A.",
+    "app-B",
+    "eq-B.",
+    "thm-B.1",
+    "fig-5",
+    "prop-B.2",
+    "eq-C.",
+    "lem-C.",
+    "app-D",
     "ext-",
 )
 _REGISTRY: dict[str, Statement] = {}
 
 
-def _place(id: str) -> tuple[int, str]:
+def _place(id: str) -> tuple[int, list[tuple[int, str]]]:
     for rank, prefix in enumerate(_ORDER):
         if id.startswith(prefix):
-            return rank, id
-    return len(_ORDER), ""  # the others behind, as registered
+            # eq-B.3 before eq-B.11: runs of digits by their number
+            parts = re.findall(r"\d+|\D+", id)
+            return rank, [(int(p), "") if p.isdigit() else (-1, p) for p in parts]
+    return len(_ORDER), []  # the others behind, as registered
 
 
 def register(statement: Statement) -> Statement:
