@@ -39,6 +39,8 @@ lint: $(STAMP)
 
 figures: $(STAMP)
 	$(BIN)/lsatheory overthinking --out notes/figures/overthinking.png
+	$(BIN)/python -m verify.output.plan_phase notes/figures/plan-phase.png
+	for number in 1 2 5; do $(BIN)/lsatheory figure $$number --out notes/figures || exit 1; done
 
 bench: $(STAMP)
 	$(BIN)/python tests/bench.py

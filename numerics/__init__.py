@@ -1,5 +1,5 @@
 """The models of arXiv:2603.01293 in torch: prompts, forward pass, losses, training.
 
-No check of a statement rests on a closed form here (``sft.py`` has one, to be fast) that it could be compared with: :mod:`theory` derives those, and
-:mod:`verify` compares.
+Nothing here is evidence for a closed form that it uses (:mod:`numerics.sft` has one, to be fast):
+:mod:`theory` derives the formulas, and :mod:`verify` compares.
 """

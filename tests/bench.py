@@ -1,4 +1,5 @@
-"""``make bench``: the times of the word engine and of the k-step risk, beside what they are held to.
+"""``make bench``: times of the word engine, the k-step risk, the limit and the curves of fine-tuning, beside
+what they are held to.
 
 Medians of repeated calls, caches emptied between them; the pairing enumeration of ``pairings.py`` is run
 once, side by side with the engine.  Nothing here is a test: a busy machine is slow, not wrong.
@@ -14,12 +15,14 @@ from math import prod
 import numpy as np
 import pairings
 import sympy.core.cache
+from bench_figures import figure1_seconds
 from rich.console import Console
 from rich.table import Table
 
 from theory import kstep
 from theory.kstep_value import k_step_risk, k_step_risk_bound
 from theory.lower import _raise_trace, raise_scalar
+from theory.proportional import sft_risk_limit
 from theory.words.letters import reduce_trace, reduce_word
 
 
@@ -83,6 +86,24 @@ def main() -> None:
             cap,
         )
         row("    the first call, which derives", first)
+
+    for blocks, count in ((2, 1), (2, 2000), (5, 200), (1000, 200)):
+        levels = np.exp(source.normal(size=(3, blocks)))
+        task = dict(zip(("post", "pre", "test"), levels, strict=True))
+        betas = np.linspace(0.01, 5, count)
+        row(
+            f"sft_risk_limit, {blocks} blocks, {count} β",
+            seconds(
+                lambda task=task, betas=betas, blocks=blocks: sft_risk_limit(
+                    beta=betas, aspect=0.6, eta=0.2, weights=np.full(blocks, 1 / blocks), **task
+                ),
+                51,
+                lambda: None,
+            ),
+            1e-3 if blocks < 10 else None,
+        )
+    for line in figure1_seconds():
+        table.add_row(line.what, line.measured, line.held_to)
     Console(width=100).print(table)
 
 

@@ -162,7 +162,18 @@ def shared_work() -> Iterator[None]:
 
         return run.sampled(again, *args, **options)
 
-    modules = ("allocation", "risk", "population", "sparsity", "pretraining", "joint", "kstep")
+    modules = (
+        "allocation",
+        "risk",
+        "population",
+        "sparsity",
+        "pretraining",
+        "joint",
+        "kstep",
+        "error_terms",
+        "equivalents",
+        "risk_curve",
+    )
     patches = [patch(f"verify.checks.{name}.sampled", sampled) for name in modules]
     patches.append(patch.object(descent, "trajectory", cache(descent.trajectory)))
     threads = torch.get_num_threads()

@@ -27,15 +27,16 @@ STATEMENTS = list(registry().values())
 
 # What the formulas and the prose around them may use, all of it from LaTeX itself and amsmath, amssymb, bm.
 GREEK = (
-    "alpha beta gamma delta varepsilon eta kappa lambda mu rho sigma tau phi varphi psi "
-    "Gamma Delta Sigma Phi Omega"
+    "alpha beta gamma delta varepsilon eta kappa lambda mu nu xi rho sigma tau phi varphi chi psi "
+    "Gamma Delta Pi Sigma Phi Psi Omega"
 )
 KERNEL = (
     "frac sqrt sum prod lim max min infty to left right quad top dagger times cdot cdots ldots partial "
-    "nabla pm leq geq neq in ll gg approx sim succeq equiv propto wedge widetilde widehat tilde hat dot bar "
-    "mathrm mathbb mathop Rightarrow Leftrightarrow textit texttt paragraph ensuremath textasciicircum "
-    "textasciitilde textbackslash begin end documentclass usepackage section allowdisplaybreaks "
-    "addtolength textwidth textheight oddsidemargin topmargin perp succ"
+    "nabla pm leq geq neq in ll gg approx sim simeq succeq equiv propto wedge widetilde widehat tilde "
+    "hat dot bar mathrm mathbb mathop Rightarrow Leftrightarrow textit texttt paragraph ensuremath "
+    "textasciicircum textasciitilde textbackslash begin end documentclass usepackage section "
+    "allowdisplaybreaks addtolength textwidth textheight oddsidemargin topmargin perp succ prime circ "
+    "uparrow"
 )
 AMS = "text operatorname substack mathfrak bm"
 KNOWN = {*GREEK.split(), *KERNEL.split(), *AMS.split()}
@@ -163,6 +164,8 @@ def test_missing_pdflatex_fails_in_ci_and_skips_elsewhere(monkeypatch, tmp_path)
         (nt.zeros(d, nt.i + 1), r"0_{d \times (i + 1)}"),
         (nt.Column(sp.Integer(0), sp.Integer(1)), r"\begin{bmatrix} 0 \\ 1 \end{bmatrix}"),
         (nt.Tends(eta, B, sp.oo, nt.alpha), r"\lim_{B \to \infty} \eta = \alpha"),
+        (nt.SameLimit(eta, nt.alpha), r"\eta \simeq \alpha"),
+        (nt.FirstOrder(V, W, Phi), r"\widetilde{V} = \widetilde{W} + O\left(\left\| \Phi \right\|^2\right)"),
         (nt.MatrixSum(V**nt.i, nt.i, 0, nt.k - 1), r"\sum_{i=0}^{k - 1} \widetilde{V}^{i}"),
         (nt.Chain(eta, nt.alpha), r"\eta = \alpha"),
         (nt.Label(nt.L_SFT, V, W), r"L_{\mathrm{SFT}}\left(\widetilde{V}, \widetilde{W}\right)"),

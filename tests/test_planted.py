@@ -17,12 +17,19 @@ import planted
 import pytest
 import sympy as sp
 import test_planted_allocation
+import test_planted_equivalents
+import test_planted_error_terms
+import test_planted_figure_five
 import test_planted_identities
+import test_planted_interference
 import test_planted_joint
 import test_planted_kstep
+import test_planted_linearised
 import test_planted_losses
 import test_planted_pretraining
+import test_planted_risk_curve
 import test_planted_sampled
+import test_planted_sft_limit
 import test_planted_training
 from mutations import BY_LENGTH, Case, Plan, mutants, unnoticed
 
@@ -97,12 +104,19 @@ RUN: Plan = {
 PLANS = {
     **RUN,
     **test_planted_allocation.PLAN,
+    **test_planted_equivalents.PLAN,
+    **test_planted_error_terms.PLAN,
+    **test_planted_figure_five.PLAN,
     **test_planted_identities.PLAN,
+    **test_planted_interference.PLAN,
     **test_planted_joint.PLAN,
     **test_planted_kstep.PLAN,
+    **test_planted_linearised.PLAN,
     **test_planted_losses.PLAN,
     **test_planted_pretraining.PLAN,
+    **test_planted_risk_curve.PLAN,
     **test_planted_sampled.PLAN,
+    **test_planted_sft_limit.PLAN,
     **test_planted_training.PLAN,
 }
 

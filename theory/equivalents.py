@@ -101,7 +101,9 @@ class Equivalents:
         below = np.isfinite(self.q)
         # q v_k = c_k q²/(1 + c_k q)², and v_k/q its finite form as q → 0
         shape = self.levels[held, None] / (1 + self.levels[held, None] * self.q[below]) ** 2
-        found[below] = self.q[below] * ((self.weights * f)[held] @ shape) / (self.weights[held] @ shape)
+        crossed, spread = (self.weights * f)[held] @ shape, self.weights[held] @ shape
+        none = np.zeros_like(spread)  # of C = 0
+        found[below] = self.q[below] * np.divide(crossed, spread, out=none, where=spread > 0)
         return found
 
 
@@ -115,3 +117,21 @@ def equivalents(beta: ArrayLike, levels: Array, weights: Array) -> Equivalents:
     full = np.isinf(q)
     w[:, full], free[:, full] = (levels > 0)[:, None], (levels == 0)[:, None]
     return Equivalents(beta, q, w, w * free, levels, weights)
+
+
+def resolvent_root(beta: float, levels: Array, weights: Array, shift: ArrayLike) -> float:
+    """b > 0 of the equivalent diag(1/(x_k + b c_k)) of (MMᵀ/d + diag(x))⁻¹, x_k > 0 the ``shift``.
+
+    It solves b + Σ μ_k b c_k/(x_k + b c_k) = β.  The left side is concave and increasing in b, so that
+    Newton's method from 0 goes up to the root; where rounding lets it go no further it ends.
+    """
+    x = np.broadcast_to(np.asarray(shift, dtype=float), levels.shape)
+    b = 0.0
+    for _ in range(STEPS):
+        free = x / (x + b * levels)
+        miss = beta - b - float(weights @ (1 - free))
+        new = b + miss / (1 + float(weights @ (levels * free**2 / x)))
+        if not new > b * (1 + EPS):
+            break
+        b = new
+    return b

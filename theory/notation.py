@@ -163,6 +163,21 @@ class Tends(sp.Basic):
         return rf"\lim_{{{variable} \to {to}}} {expression} = {limit}"
 
 
+class FirstOrder(sp.Basic):
+    """``of`` is ``expansion`` up to terms of second order in the matrix ``by``."""
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        of, expansion, by = (printer._print(a) for a in self.args)
+        return rf"{of} = {expansion} + O\left(\left\| {by} \right\|^2\right)"
+
+
+class SameLimit(sp.Basic):
+    """a ≃ b: a/b tends to 1 in the limit that the statement is about."""
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        return r" \simeq ".join(printer._print(side) for side in self.args)
+
+
 class Argmin(sp.Basic):
     """The minimiser of ``objective`` over ``variables``."""
 

@@ -148,6 +148,60 @@ def overthinking(
 
 @app.command()
 @_one_line_errors()
+def plan(
+    n: Annotated[int | None, typer.Option(help="Prompt length, in all its roles.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Shares of the blocks, as .5,.5.")] = None,
+    post: Annotated[str | None, typer.Option(help="Levels of A on the blocks.")] = None,
+    pre: Annotated[str | None, typer.Option(help="Levels of Σ₀.")] = None,
+    test: Annotated[str | None, typer.Option(help="Levels of Σ.")] = None,
+    d: Annotated[int | None, typer.Option(help="Dimension; with files their length.")] = None,
+    post_file: Annotated[Path | None, typer.Option(help="Eigenvalues of A, one a line, or .npy.")] = None,
+    pre_file: Annotated[Path | None, typer.Option(help="Those of Σ₀, in the same order.")] = None,
+    test_file: Annotated[Path | None, typer.Option(help="Those of Σ.")] = None,
+    n_pre: Annotated[int | None, typer.Option(help="Prompt length of pretraining, if another.")] = None,
+    n_test: Annotated[int | None, typer.Option(help="Prompt length of the test, if another.")] = None,
+    eta: Annotated[float, typer.Option(help="Rate of the supervised path.")] = 0.2,
+    have: Annotated[int | None, typer.Option(help="Prompts at hand.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Tokens nB to spend.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Figure to write, .png, .pdf or .svg.")] = None,
+) -> None:
+    """How many prompts to fine-tune on, from the exact limit of the post-test error."""
+    from verify import spectra  # here, because they load scipy's optimisers
+    from verify.output import plan as view
+
+    if out is not None:
+        view.check_figure(out)
+    task = spectra.task(
+        blocks={"weights": weights, "post": post, "pre": pre, "test": test},
+        files={"post": post_file, "pre": pre_file, "test": test_file},
+        d=d,
+        n=n,
+        n_pre=n_pre,
+        n_test=n_test,
+        eta=eta,
+    )
+    _print(*view.report(task, have, budget))
+    if out is not None:
+        view.figure(task, out, have)
+        typer.echo(out)
+
+
+@app.command()
+@_one_line_errors()
+def figure(
+    number: Annotated[int, typer.Argument(metavar="1|2|5", help="Which figure of the paper.")],
+    out: Annotated[Path, typer.Option(help="Folder for a .png and a .pdf, or one file.")],
+    workers: Annotated[int, typer.Option(help="Processes that simulate.")] = 2,
+) -> None:
+    """A figure of the paper with the exact limit and the simulation in one."""
+    from verify.output import sft_figures as view  # here, because it loads torch
+
+    for path in view.make(number, out, workers):
+        typer.echo(path)
+
+
+@app.command()
+@_one_line_errors()
 def latex(
     ids: Ids = None,
     out: Annotated[

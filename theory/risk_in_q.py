@@ -1,0 +1,215 @@
+"""The limit of Err(Ṽ_*) below the spike as a rational function of the root q, in exact arithmetic.
+
+On 0 < β < rank(A)/d the map q ↦ β(q) is increasing and onto, so what the curve does in β it does in q, where
+Sturm's theorem counts turning points and crossings.  The formula is that of ``notes/proportional.md``; here
+every block value is a rational.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import sympy as sp
+
+from theory.block_symbols import q
+
+Numbers = tuple[sp.Rational, ...]
+HALF, FIFTH, TENTH = (sp.Rational(1, x) for x in (2, 5, 10))
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Weights μ_k, levels of A, Σ₀, Σ, rate η and d/n of post-training, pretraining and test; rationals."""
+
+    weights: Numbers
+    post: Numbers
+    pre: Numbers
+    test: Numbers
+    eta: sp.Rational
+    aspect: sp.Rational
+    aspect_pre: sp.Rational
+    aspect_test: sp.Rational
+
+    def mean(self, values: tuple[sp.Expr, ...]) -> sp.Expr:
+        return sum((m * x for m, x in zip(self.weights, values, strict=True)), sp.Integer(0))
+
+    @property
+    def shifted(self) -> Numbers:
+        """a_k + γā."""
+        return tuple(a + self.aspect * self.mean(self.post) for a in self.post)
+
+    @property
+    def rank(self) -> sp.Rational:
+        return self.mean(tuple(sp.Integer(1 if a > 0 else 0) for a in self.post))
+
+    @property
+    def after(self) -> Numbers:
+        """The levels of −ηL, what fine-tuning puts in on range(A); 0 off it."""
+        return tuple(
+            -self.eta / s if a > 0 else sp.Integer(0) for a, s in zip(self.post, self.shifted, strict=True)
+        )
+
+    @property
+    def initial(self) -> Numbers:
+        """The levels of −Γ₀⁻¹."""
+        return tuple(-1 / (p + self.aspect_pre * self.mean(self.pre)) for p in self.pre)
+
+
+def two_blocks(
+    r: sp.Rational,
+    length: tuple[sp.Rational, sp.Rational, sp.Rational] | sp.Rational,
+    eta: sp.Rational = FIFTH,
+    rho: sp.Rational = TENTH,
+    first: sp.Rational = HALF,
+) -> Blocks:
+    """The paper's setting: A = diag(η(ρ+1)1_m, r 1_{d−m}), Σ₀ = diag(ρ 1_m, 1_{d−m}), Σ = Σ₀ + diag(1_m, 0).
+
+    ``length`` is n/d, one number or those of (post-training, pretraining, test); ``first`` is m/d.
+    """
+    lengths = length if isinstance(length, tuple) else (length, length, length)
+    one = sp.Integer(1)
+    return Blocks(
+        (first, 1 - first),
+        (eta * (rho + 1), sp.sympify(r)),
+        (rho, one),
+        (rho + 1, one),
+        sp.sympify(eta),
+        *(1 / sp.sympify(x) for x in lengths),
+    )
+
+
+def risk_of(of: Blocks, levels: Numbers) -> sp.Expr:
+    """The risk per direction of a block-diagonal Ṽ: Σμ(1 + xσ)² + γ_test Σ̄ Σμσx²."""
+    miss = of.mean(tuple((1 + x * s) ** 2 for x, s in zip(levels, of.test, strict=True)))
+    spread = of.mean(tuple(s * x * x for x, s in zip(levels, of.test, strict=True)))
+    return miss + of.aspect_test * of.mean(of.test) * spread
+
+
+def start(of: Blocks) -> sp.Rational:
+    """The limit as β → 0: the risk of −Γ₀⁻¹."""
+    return risk_of(of, of.initial)
+
+
+def floor(of: Blocks) -> sp.Rational:
+    """The limit as β → ∞: −ηL on range(A), −Γ₀⁻¹ off it."""
+    levels = (x if a > 0 else g for a, x, g in zip(of.post, of.after, of.initial, strict=True))
+    return risk_of(of, tuple(levels))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """β and the risk as rational functions of q, for q > 0."""
+
+    beta: sp.Expr
+    risk: sp.Expr
+
+
+@cache
+def curve(of: Blocks) -> Curve:
+    """The curve below the spike."""
+    c = [a * s for a, s in zip(of.post, of.shifted, strict=True)]
+    w = [x * q / (1 + x * q) for x in c]
+    v = [x * q / (1 + x * q) ** 2 for x in c]
+    g, test = of.initial, of.test
+    change = [x - y if a > 0 else sp.Integer(0) for a, x, y in zip(of.post, of.after, g, strict=True)]
+    spread = of.mean(tuple(v))
+    left_open = of.mean(tuple(1 - a / s for a, s in zip(of.post, of.shifted, strict=True)))
+
+    def of_square(weight: list[sp.Expr], linear: list[sp.Expr], x: list[sp.Expr]) -> sp.Expr:
+        """Σμ(weight + 2 linear w) + (1/d)tr(D²ΠXΠ) + the noise η² r̄ (1/d)tr(X(ΦΦᵀ/d)†)."""
+        plain = of.mean(tuple(a + 2 * b * y for a, b, y in zip(weight, linear, w, strict=True)))
+        pairs = of.mean(tuple(k * k * y * z * z for k, y, z in zip(change, x, w, strict=True)))
+        crossed = of.mean(tuple(k * k * y for k, y in zip(change, v, strict=True))) * of.mean(
+            tuple(y * z for y, z in zip(x, v, strict=True))
+        )
+        noise = of.eta**2 * left_open * q * of.mean(tuple(y * z for y, z in zip(x, v, strict=True)))
+        return plain + pairs + (crossed + noise) / spread
+
+    miss = [1 + x * s for x, s in zip(g, test, strict=True)]
+    first = of_square(
+        [x * x for x in miss],
+        [x * y * s for x, y, s in zip(miss, change, test, strict=True)],
+        [s * s for s in test],
+    )
+    second = of_square(
+        [x * x * s for x, s in zip(g, test, strict=True)],
+        [x * y * s for x, y, s in zip(g, change, test, strict=True)],
+        list(test),
+    )
+    risk = sp.cancel(sp.together(first + of.aspect_test * of.mean(test) * second))
+    return Curve(sp.cancel(sp.together(of.mean(tuple(w)))), risk)
+
+
+def _numerator(expression: sp.Expr) -> sp.Poly:
+    return sp.Poly(sp.fraction(sp.together(expression))[0], q, domain="QQ")
+
+
+@cache
+def slope(of: Blocks) -> sp.Poly:
+    """A polynomial with the sign of dErr/dβ for q > 0."""
+    top, bottom = (sp.Poly(x, q) for x in sp.fraction(curve(of).risk))
+    return sp.Poly(top.diff(q) * bottom - top * bottom.diff(q), q, domain="QQ")
+
+
+def turns(of: Blocks) -> tuple[int, int]:
+    """The sign of the slope as β → 0, and the number of distinct turning points below the spike."""
+    polynomial = slope(of)
+    lowest = polynomial.all_coeffs()[::-1]
+    first = next(x for x in lowest if x != 0)
+    at_zero = sp.Poly(q, q)
+    while polynomial.eval(0) == 0:
+        polynomial = sp.quo(polynomial, at_zero)
+    return int(sp.sign(first)), int(polynomial.count_roots(0, None))
+
+
+def turning_beta(of: Blocks, digits: int = 12) -> tuple[sp.Rational, sp.Rational]:
+    """A rational interval around β at the first turning point, of relative width 10^−digits in q.
+
+    Raises ``StopIteration`` where there is none.
+    """
+    polynomial = slope(of)
+    (low, high), _ = next(
+        root for root in polynomial.intervals(eps=sp.Rational(1, 10**digits), inf=0) if root[0][1] > 0
+    )
+    of_q = curve(of).beta
+    return of_q.subs(q, low), of_q.subs(q, high)
+
+
+def above(of: Blocks, level: sp.Rational) -> bool:
+    """Whether the whole curve below the spike lies above ``level``."""
+    top, bottom = sp.fraction(curve(of).risk)
+    difference = sp.Poly(top - level * bottom, q, domain="QQ")
+    positive = sp.Poly(top, q).LC() / sp.Poly(bottom, q).LC() > 0
+    return bool(positive and start(of) > level and difference.count_roots(0, None) == 0)
+
+
+def at_beta(of: Blocks, beta: sp.Rational) -> sp.Expr:
+    """The risk at a rational β below the spike of two blocks, exact: q is the root of a quadratic."""
+    roots = sp.Poly(sp.numer(sp.together(curve(of).beta - beta)), q).all_roots()
+    positive = [x for x in roots if x.is_real and x > 0]
+    assert len(positive) == 1
+    return curve(of).risk.subs(q, positive[0])
+
+
+def lengths(of: Blocks, **changed: sp.Rational) -> Blocks:
+    """``of`` with some of ``post``, ``pre``, ``test`` prompt lengths n/d replaced."""
+    names = {"post": "aspect", "pre": "aspect_pre", "test": "aspect_test"}
+    return replace(of, **{names[k]: 1 / sp.sympify(x) for k, x in changed.items()})
+
+
+def excess(of: Blocks) -> sp.Rational:
+    """C₂ of the curve above the spike, C₁ + C₂/(β − rank), C₁ the :func:`floor`: η² r̄ Σ₊μ(σ² + γΣ̄σ)/c."""
+    held = [a > 0 for a in of.post]
+    left_open = of.mean(tuple(1 - a / s for a, s in zip(of.post, of.shifted, strict=True)))
+    weight = of.aspect_test * of.mean(of.test)
+    parts = (
+        (t * t + weight * t) / (a * s) if h else sp.Integer(0)
+        for h, t, a, s in zip(held, of.test, of.post, of.shifted, strict=True)
+    )
+    return of.eta**2 * left_open * of.mean(tuple(parts))
+
+
+def past_spike(of: Blocks, beta: sp.Rational) -> sp.Rational:
+    """The risk at β above the spike."""
+    return floor(of) + excess(of) / (beta - of.rank)

@@ -1,0 +1,107 @@
+"""Figure 5: evidence for ``theory/figure_five.py``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import sympy as sp
+
+from theory import block_symbols as bs
+from theory import figure_five_points as points
+from theory import risk_in_q as rq
+from theory.block_symbols import q
+from theory.error_term_formulas import T_inv, T_inv_Sigma, value
+from theory.first_order_limit import linearised_risk_limit
+from theory.statement import registry
+from verify.checks import error_terms, figure_five
+from verify.checks.run import counterexample
+from verify.checks.run import exact as symbolic
+
+R = sp.Rational
+BETAS = (*(R(j, 10) for j in range(1, 10)), R(99, 100))
+
+
+def blocks(n):
+    of = points.setting(n)
+    levels = {name: [float(x) for x in getattr(of, name)] for name in ("weights", "post", "pre", "test")}
+    return {"aspect": float(of.aspect), "eta": float(of.eta), **levels}
+
+
+def task(n, B):
+    return error_terms.paper(30, 30, B, round(float(points.LENGTHS[n]) * 60), 0.1, 0.2, 0.1)
+
+
+@pytest.mark.statements("fig-5.a")
+def test_curve_of_the_linearised_error(ledger, profile, seed):
+    id = "fig-5.a"
+    ledger.record(id, counterexample(registry()[id]))
+    holds = True
+    for n, level in ((1000, R(25)), (5000, R(2, 3))):
+        at = points.Figure5(points.setting(n).aspect, level)
+        values = {bs.mu: (R(1, 2),) * 2, bs.g: at.g, bs.delta_tilde: at.change, bs.w: at.w, bs.v: at.v}
+        values |= {bs.Sigma: at.Sigma, bs.s: at.s}
+        scalars = {bs.T12: at.T[0, 1], T_inv: at.inverse([x**2 for x in at.Sigma])}
+        for formula, x in (("eq-B.16", at.s), ("eq-B.17", at.Sigma)):
+            found = bs.at(value(registry()[formula].corrected), values, scalars | {T_inv_Sigma: 0})
+            holds = holds and sp.simplify(found - at.variance(x)) == 0
+    text = "T_var and T_var,Σ at Figure 5's levels, q = 25 (n=1000) and 2/3 (n=5000), from the traces of Π"
+    ledger.record(id, symbolic(bool(holds), text, "corrected"))
+    of = [(1000, 30), (5000, 50)]
+    parts = [("error", task(n, B)) for n, B in of]
+    for printed, form in ((True, "printed"), (False, "corrected")):
+        wanted = [float(linearised_risk_limit(beta=B / 60, printed=printed, **blocks(n))) for n, B in of]
+        found = error_terms.limits(wanted, parts, seed("curve"), profile, form, error_terms.DELTA_NOISE)
+        ledger.record(id, found)
+
+
+def ratio(n, beta):
+    """Err(V_S + V_N)/Err(Ṽ_*) in the limit at a rational β < 1, to 40 digits."""
+    of = points.setting(n)
+    share = sum(a**2 * q / (1 + a**2 * q) for a in of.post) / 2
+    roots = sp.Poly(sp.numer(sp.together(share - beta)), q).nroots(n=40)
+    (level,) = (x for x in roots if x.is_positive)
+    return sum(points.Figure5(of.aspect, level).parts(True)) / sp.N(rq.at_beta(of, beta), 40)
+
+
+@pytest.mark.statements("fig-5.b")
+def test_within_a_factor(ledger, profile, seed):
+    id = "fig-5.b"
+    ledger.record(id, counterexample(registry()[id], "outside"))
+    of = points.setting(5000)
+    # Above the spike both are C₁ + C₂/(β − 1), so that the ratio lies between those of C₁ and of C₂.
+    ends = points.linearised_floor(of) / rq.floor(of), points.linearised_excess(of) / rq.excess(of)
+    text = f"n=5000: ratios {', '.join(str(sp.N(x, 4)) for x in ends)} of C₁ and of C₂, β > 1"
+    ledger.record(id, symbolic(bool(max(ends) <= 2), text, "condition"))
+    below = max(ratio(5000, beta) for beta in BETAS)
+    ledger.record(
+        id,
+        symbolic(
+            bool(below <= 2),
+            f"n=5000: at most {float(below):.3f} at β = 1/10 … 99/100, 40 digits",
+            "condition",
+            "property",
+        ),
+    )
+    for n, form in ((5000, "condition"), (1000, "outside")):
+        places = [(float(points.LENGTHS[n]), beta) for beta in (1 / 6, 1 / 2, 3 / 4, 3 / 2)]
+        ledger.record(id, figure_five.within(2.0, places, seed("ratios"), profile, form))
+
+
+@pytest.mark.statements("fig-5.c")
+def test_tighter_for_longer_prompts(ledger, profile, seed):
+    id = "fig-5.c"
+    zero = sp.Integer(0)
+    of = replace(points.setting(1000), aspect=zero, aspect_pre=zero, aspect_test=zero)
+    linear = points.Figure5(zero, q)
+    below = sp.simplify(rq.curve(of).risk - sum(linear.parts(True))) == 0
+    beyond = (
+        rq.floor(of) == points.linearised_floor(of) and rq.excess(of) == points.linearised_excess(of) == 0
+    )
+    text = "at γ = 0 both limits are one rational function of q, and one constant beyond the spike"
+    ledger.record(id, symbolic(bool(below and beyond), text, kind="derivation"))
+    for beta in (1 / 6, 1 / 2, 3 / 2):
+        # Beyond the spike the difference is larger, and takes longer prompts to vanish.
+        lengths = (5 / 3, 25 / 3, 125 / 3) + ((625 / 3,) if beta > 1 else ())
+        places = [(length, beta) for length in lengths]
+        ledger.record(id, figure_five.approach(1.0, places, seed("ratios"), profile))
