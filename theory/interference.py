@@ -143,8 +143,8 @@ register(
         condition="B is counted from 1",
         counterexample=points.only_rises_where_plotted,
         note="One turning point in each, at B = 39, 113, 137 (r = 0), 44, 120, 144 (r = 0.01), 103, 213, "
-        "257 (r = 0.1) at η = 0.2; the first two for n = 400 lie left of the plotted range.  So for η = "
-        "0.05 to 1.",
+        "257 (r = 0.1) at η = 0.2; the first two for n = 400 lie left of the plotted range.  One in each "
+        "at η = 0.05 and 1 too.",
     )
 )
 register(

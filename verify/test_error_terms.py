@@ -256,7 +256,7 @@ def test_blocks(ledger, profile, seed):
     first, *lines = registry()[id].printed.args
     terms = {line.args[0]: fm.value(line) for line in lines}
     names = {"bias": fm.Bias, "T_var": fm.T_var, "T_var,Σ": fm.T_var_Sigma}
-    for blocks in (2, 3, 4):
+    for blocks in (2, 3):
         found = words.by_pairs(blocks)
         for name, symbol in names.items():
             apart = (bs.explicit(terms[symbol], blocks) - found[name]).xreplace(words.factors(blocks))

@@ -29,7 +29,7 @@ def blocks(n):
 
 
 def task(n, B):
-    return error_terms.paper(30, 30, B, round(float(points.LENGTHS[n]) * 60), 0.1, 0.2, 0.1)
+    return error_terms.paper(15, 15, B, round(float(points.LENGTHS[n]) * 30), 0.1, 0.2, 0.1)
 
 
 @pytest.mark.statements("fig-5.a")
@@ -47,11 +47,11 @@ def test_curve_of_the_linearised_error(ledger, profile, seed):
             holds = holds and sp.simplify(found - at.variance(x)) == 0
     text = "T_var and T_var,Σ at Figure 5's levels, q = 25 (n=1000) and 2/3 (n=5000), from the traces of Π"
     ledger.record(id, symbolic(bool(holds), text, "corrected"))
-    of = [(1000, 30), (5000, 50)]
+    of = [(1000, 15)]
     parts = [("error", task(n, B)) for n, B in of]
     for printed, form in ((True, "printed"), (False, "corrected")):
-        wanted = [float(linearised_risk_limit(beta=B / 60, printed=printed, **blocks(n))) for n, B in of]
-        found = error_terms.limits(wanted, parts, seed("curve"), profile, form, error_terms.DELTA_NOISE)
+        wanted = [float(linearised_risk_limit(beta=B / 30, printed=printed, **blocks(n))) for n, B in of]
+        found = error_terms.limits(wanted, parts, seed("error terms"), profile, form, error_terms.DELTA_NOISE)
         ledger.record(id, found)
 
 

@@ -19,8 +19,8 @@ from verify.checks.run import exact as symbolic
 
 R = sp.Rational
 NINE = list(itertools.product(PANELS, LENGTHS))
-FAR = 1000  # prompts at d = 50, β = 20: what remains to B → ∞ is a nineteenth of C₂
-ETAS = (R(1, 20), R(1, 10), ETA, R(1, 2), R(1))
+FAR = 500  # prompts at d = 50, β = 10: what remains to B → ∞ is a ninth of C₂
+ETAS = (R(1, 20), ETA, R(1))
 
 
 def scene(r, length, **more):
@@ -55,7 +55,7 @@ def test_zero_is_not_the_best(ledger, profile, seed):
     )
     places = [(Scene(r, 100, d=50, m=25), FAR) for r in (0.0, 0.2, 0.5)]
     ledger.record(id, check.trend((-1, 1), places, seed("zero"), profile, "corrected", "r = 0, η, 5η/2"))
-    wanted = [float(rq.past_spike(figure(r, 2), 20)) for r in (R(0), R(1, 5), R(1, 2))]
+    wanted = [float(rq.past_spike(figure(r, 2), 10)) for r in (R(0), R(1, 5), R(1, 2))]
     ledger.record(id, check.levels(wanted, places, seed("zero"), profile, "corrected"))
 
 
@@ -138,13 +138,13 @@ def test_divergence(ledger, profile, seed):
 def test_falls_then_rises(ledger, profile, seed):
     id = "fig-1.b"
     holds = all(rq.turns(figure(r, x, eta)) == (-1, 1) for r, x in NINE for eta in ETAS)
-    text = "Sturm: slope negative at 0, one turning point; nine curves, η = 1/20, 1/10, 1/5, 1/2, 1"
+    text = "Sturm: slope negative at 0, one turning point; nine curves, η = 1/20, 1/5, 1"
     ledger.record(id, symbolic(holds, text, "condition"))
     ledger.record(id, counterexample(registry()[id], "outside"))
     for r, length in NINE:
         of = figure(r, length)
-        # The curves of n = 400 at the paper's d, the others at half of it.
-        d = 400 if length == 1 else 200
+        # One curve at the paper's d, the others at half of it.
+        d = 400 if (r, length) == (R(1, 10), 1) else 200
         at = Scene(float(r), d * length, d=d, m=d // 2)
         low = near(of) * d // 400
         places = [(at, max(1, low // 10)), (at, low), (at, low + round((float(of.rank) * d - low) * 0.6))]
@@ -179,7 +179,7 @@ def exact_order(cases, form):
 
 
 def _end(r, length):
-    """Places at d = 50: the turning point, and β = 20."""
+    """Places at d = 50: the turning point, and β = 10."""
     at = Scene(float(r), 50 * length, d=50, m=25)
     return [(at, max(1, round(float(rq.turning_beta(figure(r, length))[0]) * 50))), (at, FAR)]
 
@@ -199,10 +199,10 @@ def test_stays_above(ledger, profile, seed):
             (1,), places, seed(f"large {length}"), profile, "condition", "β = 5 as at B = 2000"
         )
         ledger.record(id, found)
-    # B → ∞ at n = 400: Err = C₁ + C₂/(β − 1), from β = 20 the rest of the way is C₂/19.
+    # B → ∞ at n = 400: Err = C₁ + C₂/(β − 1), from β = 10 the rest of the way is C₂/9.
     of = figure(r, 1)
-    wanted = [float(rq.past_spike(of, 20))]
-    end = [(Scene(0.01, 100, d=100, m=50), 2000)]
+    wanted = [float(rq.past_spike(of, 10))]
+    end = [(Scene(0.01, 100, d=100, m=50), 1000)]
     ledger.record(id, check.levels(wanted, end, seed("end"), profile, "condition"))
 
 
@@ -256,7 +256,7 @@ def test_bends_in_length(ledger, profile, seed):
         text = f"r={r}, B={B}, n={', '.join(map(str, lengths))}: exact"
         ledger.record(id, symbolic(_signs(values) == wanted, text, "condition"))
         if (r, B) in ((R(1, 100), 150), (R(1, 10), 150), (R(1, 10), 50)):
-            places = [(Scene(float(r), n), B) for n in lengths]
+            places = [(Scene(float(r), n // 2, d=200, m=100), B // 2) for n in lengths]
             ledger.record(id, check.trend(wanted, places, seed(f"{r} {B}"), profile, "condition"))
     ledger.record(id, counterexample(registry()[id], "outside"))
     places = [(Scene(0.1, n), 300) for n in (300, 600, 1000)]

@@ -22,7 +22,7 @@ from verify.profiles import Profile
 
 Array = NDArray[np.float64]
 REALIZATIONS = 12  # at d = 400, where log Err scatters by 1 %; in proportion more at smaller d, to 48
-AT_SPIKE = 400  # where it scatters by a factor of 3
+AT_SPIKE = 200  # where it scatters by a factor of 3
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def growth(
     From the mean of log Err at B = rank A − 1 and rank A + 1 over :data:`AT_SPIKE` training sets.  At
     distance ε in β the error is like 1/ε, and one prompt is ε = 1/d; at B = rank A the scatter is twice this.
     """
-    number = max(200, int(AT_SPIKE * min(profile.sample_factor, 1)))
+    number = AT_SPIKE * (4 if profile.sample_factor > 1 else 1)
     logs = []
     for j, scene in enumerate(scenes):
         spike = scene.d if scene.r > 0 else scene.m
