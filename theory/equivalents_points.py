@@ -128,7 +128,7 @@ def off_range() -> Counterexample:
 
 @cache
 def total_fraction() -> Counterexample:
-    return Counterexample(f"{SINGULAR}: Σμ_kw_k=tr(Π)/d", sp.Integer(1), _projection().trace() / 2)
+    return Counterexample(f"{SINGULAR}: Σμ_k w_k=tr(Π)/d", sp.Integer(1), _projection().trace() / 2)
 
 
 @cache

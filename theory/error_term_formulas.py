@@ -40,7 +40,7 @@ Bias, Quad, T_var, T_var_Sigma, T_inv, T_inv_Sigma = (
 SIGNAL, NOISE = (sp.Symbol(rf"\mathrm{{Term\ II\ {part}}}") for part in ("Signal", "Noise"))
 ERR = nt.Label(sp.Symbol(r"\mathrm{Err}"), V_S + V_N)
 T11, T22 = (nt.scalar_symbol(f"T_{i}{i}", f"T_{{{i}{i}}}", positive=True) for i in (1, 2))
-T = sp.IndexedBase("T", real=True)  # T_ij = (1/d) tr(Π_ijΠ_ji)
+T = sp.IndexedBase("T", real=True)  # T_ij = (1/d) tr(Π_ij Π_ji)
 
 
 def eq(left: Any, right: Any) -> sp.Eq:

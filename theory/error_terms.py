@@ -115,7 +115,7 @@ register(
     Statement(
         "eq-B.16",
         "Eq. B.16",
-        "T_var, the limit of (1/d) tr(V_SΣ_AV_Sᵀ)",
+        "T_var, the limit of (1/d) tr(V_S Σ_A V_Sᵀ)",
         eq(T_var, printed_variance(s)),
         corrected=eq(T_var, variance(s)),
         assumptions=(INVERTIBLE,),
@@ -181,7 +181,7 @@ register(
     Statement(
         "eq-C.33",
         "Eq. C.33",
-        "The trace (1/d) tr(D_preΠΣ_AD_preΠ) in traces of blocks",
+        "The trace (1/d) tr(D_pre ΠΣ_A D_pre Π) in traces of blocks",
         nt.Chain(
             fm.Quad,
             _THIRD,
@@ -196,7 +196,7 @@ register(
     Statement(
         "eq-C.34",
         "Eq. C.34",
-        "The same trace by T_kk = μ_kw_k − T₁₂",
+        "The same trace by T_kk = μ_k w_k − T₁₂",
         nt.Chain(
             fm.Quad,
             _THIRD,
@@ -336,7 +336,7 @@ register(
         BEYOND,
         "The limit of the post-test error of V_S + V_N for K blocks",
         _ERR_K,
-        assumptions=(INVERTIBLE, "0 < β < 1", "w_k and v_k = w_k(1−w_k) from Σ μ_kw_k = β"),
+        assumptions=(INVERTIBLE, "0 < β < 1", "w_k and v_k = w_k(1−w_k) from Σ μ_k w_k = β"),
         depends_on=("thm-B.1", "lem-C.1", "lem-C.2"),
         note="For β > 1: w_k = 1, the products of two sums with v vanish, T_inv = Σ μ_kΣ_k²/a_k²/(β−1).",
     )

@@ -83,7 +83,7 @@ register(
     Statement(
         "eq-B.4.a",
         "Eq. B.4",
-        "(B.3) regrouped: V_S of order zero and V_N = −V_SEM† of order one",
+        "(B.3) regrouped: V_S of order zero and V_N = −V_S EM† of order one",
         nt.Lines(
             eq(fm.V_S + fm.V_N, OPERATOR),
             eq(fm.V_S, V_S),

@@ -109,7 +109,7 @@ register(
     Statement(
         "eq-C.7",
         "Eq. C.7",
-        "The quadratic trace by T_ij = (1/d) tr(Π_ijΠ_ji)",
+        "The quadratic trace by T_ij = (1/d) tr(Π_ij Π_ji)",
         eq(
             fm.Quad,
             delta[1] ** 2 * T11

@@ -145,7 +145,7 @@ register(
         assumptions=LIMIT,
         depends_on=("eq-C.16.d", "eq-C.17.c"),
         note="In the limit only: V_S and Q both depend on Ω.  The part A²/d of Σ_A is of order 1/d, and at "
-        "that order wrong: V_SAw*_τ = −ηw*_τ for B ≤ d.",
+        "that order wrong: V_S Aw*_τ = −ηw*_τ for B ≤ d.",
     )
 )
 register(
@@ -178,7 +178,7 @@ register(
         assumptions=LIMIT,
         counterexample=points.dependence,
         note="Both are functions of Ω, and independence would make every covariance zero, that with 1/T_inv "
-        "too.  For B ≥ d, V_S = −ηA⁻¹ is not random, and for one block tr(V_SΣ_AV_Sᵀ) is not.  If the word "
+        "too.  For B ≥ d, V_S = −ηA⁻¹ is not random, and for one block tr(V_S Σ_A V_Sᵀ) is not.  If the word "
         "is to say no more than separate, read (C.19) as eq-C.19.b.",
     )
 )

@@ -173,7 +173,7 @@ def dependence() -> Counterexample:
 
     found = chi_square_moment(2, 1) * (mean(D * other) - mean(D) * mean(other))
     return Counterexample(
-        "d=2, B=1, A=diag(2,1), Σ=Γ₀=I, η=1: covariance of 1/tr(Σ²(MMᵀ)†) and tr(V_SΣ_AV_Sᵀ)",
+        "d=2, B=1, A=diag(2,1), Σ=Γ₀=I, η=1: covariance of 1/tr(Σ²(MMᵀ)†) and tr(V_S Σ_A V_Sᵀ)",
         sp.Integer(0),
         sp.simplify(found),
     )

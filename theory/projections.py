@@ -64,7 +64,7 @@ register(
         "The limit T₁₂ of tr(Π₁₂Π₂₁)/d",
         eq(T12, fm.LEAKAGE),
         depends_on=("lem-C.1", "lem-C.3"),
-        note="For any number of blocks T_ij = μ_iμ_jv_iv_j/Σμ_kv_k, i ≠ j: ext-equivalents.b.",
+        note="For any number of blocks T_ij = μ_i μ_j v_i v_j/Σμ_k v_k, i ≠ j: ext-equivalents.b.",
     )
 )
 register(
@@ -126,7 +126,7 @@ register(
             eq(beta, fm.blocks(mu[fm.k] * w[fm.k])),
         ),
         assumptions=(
-            "w_k = c_kq/(1 + c_kq) for β < rank(C)/d, and 1 where c_k > 0, 0 elsewhere, from there on",
+            "w_k = c_k q/(1 + c_k q) for β < rank(C)/d, and 1 where c_k > 0, 0 elsewhere, from there on",
         ),
         note="C = A², or the covariance of any Gaussian columns.",
     )

@@ -188,9 +188,9 @@ def _end(r, length):
 def test_stays_above(ledger, profile, seed):
     id = "fig-1.d"
     r = R(1, 100)
-    strong = [(r, x, eta) for x in (2, 3) for eta in (ETA, R(1, 2), R(1))] + [(r, 1, R(1, 2)), (r, 1, R(1))]
+    strong = [(r, 2, ETA), (r, 3, ETA), (r, 1, R(11, 50))]
     ledger.record(id, exact_order(strong, "condition"))
-    ledger.record(id, exact_order([(r, x, R(1, 20)) for x in LENGTHS], "outside"))
+    ledger.record(id, exact_order([(r, 3, R(7, 100))], "outside"))
     ledger.record(id, counterexample(registry()[id], "outside"))
     for length in LENGTHS:
         at = Scene(0.01, 100 * length, d=100, m=50)
@@ -211,7 +211,7 @@ def test_small_sets(ledger, profile, seed):
     id = "insight-2"
     low = (R("0.0456"), R("0.108"), R("0.141"))
     high = (R("0.0457"), R("0.109"), R("0.142"))
-    inside = [(x * ETA / y, length, ETA) for x, length in zip(low, LENGTHS, strict=True) for y in (1, 4, 100)]
+    inside = [(x * ETA / y, length, ETA) for x, length in zip(low, LENGTHS, strict=True) for y in (1, 50)]
     ledger.record(id, exact_order(inside, "condition"))
     outside = [
         (x * ETA * y, length, ETA) for x, length in zip(high, LENGTHS, strict=True) for y in (1, 4, 20)

@@ -19,7 +19,7 @@ from verify.profiles import Profile
 
 Array = NDArray[np.float64]
 SIZE = 60  # and twice it: the finite-size part of order 1/d goes out in 2T(2d) − T(d)
-DRAWS = 48
+DRAWS = 32
 
 Place = tuple[float, float]  # n/d and β
 
