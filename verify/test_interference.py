@@ -143,8 +143,8 @@ def test_falls_then_rises(ledger, profile, seed):
     ledger.record(id, counterexample(registry()[id], "outside"))
     for r, length in NINE:
         of = figure(r, length)
-        # One curve at the paper's d, the others at half of it.
-        d = 400 if (r, length) == (R(1, 10), 1) else 200
+        # One curve at the paper's d, the others at a quarter of it.
+        d = 400 if (r, length) == (R(1, 10), 1) else 100
         at = Scene(float(r), d * length, d=d, m=d // 2)
         low = near(of) * d // 400
         places = [(at, max(1, low // 10)), (at, low), (at, low + round((float(of.rank) * d - low) * 0.6))]
@@ -259,7 +259,7 @@ def test_bends_in_length(ledger, profile, seed):
             places = [(Scene(float(r), n // 2, d=200, m=100), B // 2) for n in lengths]
             ledger.record(id, check.trend(wanted, places, seed(f"{r} {B}"), profile, "condition"))
     ledger.record(id, counterexample(registry()[id], "outside"))
-    places = [(Scene(0.1, n), 300) for n in (300, 600, 1000)]
+    places = [(Scene(0.1, n // 2, d=200, m=100), 150) for n in (300, 600, 1000)]
     ledger.record(id, check.trend((-1, 1), places, seed("still falling"), profile, "outside"))
 
 
@@ -275,8 +275,8 @@ def test_longer_post_training_prompts(ledger, profile, seed):
         text = f"r={r}, B={B}, n_post = {', '.join(map(str, lengths))}: exact"
         ledger.record(id, symbolic(_signs(values) == [1, 1, 1], text))
     for r, B in ((0.0, 150), (0.01, 300)):
-        places = [(Scene(r, n, n_pre=800, n_test=800), B) for n in (20, 100, 1000)]
-        ledger.record(id, check.trend((1, 1), places, seed(f"{r} {B}"), profile, what="n_pre=n_test=800"))
+        places = [(Scene(r, n // 2, d=200, m=100, n_pre=400, n_test=400), B // 2) for n in (20, 100, 1000)]
+        ledger.record(id, check.trend((1, 1), places, seed(f"{r} {B}"), profile, what="n_pre=n_test=2d"))
 
 
 @pytest.mark.statements("ext-lengths.b")
@@ -293,9 +293,9 @@ def test_longer_pretraining_prompts(ledger, profile, seed):
         text = f"r={r}: β = {', '.join(f'{float(a):.4f}' for a, _ in ends)} at n_pre/d = 1, 2, 3, others 2"
         ledger.record(id, symbolic(grows, text))
     for r, B in ((0.0, 50), (0.1, 150)):
-        places = [(Scene(r, 800, n_pre=n, n_test=800), B) for n in lengths]
+        places = [(Scene(r, 400, d=200, m=100, n_pre=n // 2, n_test=400), B // 2) for n in lengths]
         ledger.record(
-            id, check.trend((-1, 1), places, seed(f"{r} {B}"), profile, what="n_pre = 20, 190, 1000")
+            id, check.trend((-1, 1), places, seed(f"{r} {B}"), profile, what="n_pre/d = 0.05, 0.475, 2.5")
         )
     a, b = (near(figure(R(0), (2, x, 2))) for x in (2, 3))
     for length, sign in ((2, 1), (3, -1)):

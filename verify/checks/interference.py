@@ -21,7 +21,7 @@ from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
 
 Array = NDArray[np.float64]
-REALIZATIONS = 12  # at d = 400, where log Err scatters by 1 %; in proportion more at smaller d, to 48
+REALIZATIONS = 10  # at d = 400, where log Err scatters by 1 %; in proportion more at smaller d, to 48
 AT_SPIKE = 200  # where it scatters by a factor of 3
 
 
