@@ -30,7 +30,7 @@ from theory.error_term_formulas import (
     value,
 )
 from theory.errors import ArgumentError
-from theory.proportional import Setting, Terms, setting
+from theory.proportional import Setting, Terms, checked_beta, setting
 from theory.statement import registry
 
 Array = NDArray[np.float64]
@@ -136,8 +136,6 @@ def linearised_risk_limit(
         raise ArgumentError(
             f"weights={of.weights.tolist()!r}: must be two numbers, the printed F is for two blocks"
         )
-    at = np.asarray(beta, dtype=float)
-    if at.ndim > 1 or at.size == 0 or not (np.isfinite(at) & (at > 0)).all():
-        raise ArgumentError(f"beta={beta!r}: must be positive and finite, a number or a list of numbers")
+    at = checked_beta(beta)
     found = linearised_terms(at, of, printed).total
     return found if at.ndim else float(found[0])

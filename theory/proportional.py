@@ -83,6 +83,17 @@ def _numbers(name: str, value: ArrayLike, wanted: str) -> Array:
         raise ArgumentError(f"{name} is not made of numbers: must be {wanted}") from None
 
 
+def checked_beta(beta: ArrayLike) -> Array:
+    """β as numbers; :class:`ArgumentError` unless positive and finite, one number or a list."""
+    wanted = "positive and finite, a number or a list of numbers"
+    at = _numbers("beta", beta, wanted)
+    if at.ndim > 1 or at.size == 0:
+        raise ArgumentError(f"beta has shape {at.shape}: must be {wanted}")
+    for each in at[~(np.isfinite(at) & (at > 0))].flat:
+        raise ArgumentError(f"beta={each:g}: must be {wanted}")
+    return at
+
+
 def _blocks(name: str, value: ArrayLike, count: int | None = None, least: float = 0.0) -> Array:
     wanted = "one value a block" if count is None else f"one value for each of the {count} weights"
     array = _numbers(name, value, f"a list of numbers, {wanted}")
@@ -232,11 +243,6 @@ def sft_risk_limit(
         aspect_pre=aspect_pre,
         aspect_test=aspect_test,
     )
-    wanted = "positive and finite, a number or a list of numbers"
-    at = _numbers("beta", beta, wanted)
-    if at.ndim > 1 or at.size == 0:
-        raise ArgumentError(f"beta has shape {at.shape}: must be {wanted}")
-    for each in at[~(np.isfinite(at) & (at > 0))].flat:
-        raise ArgumentError(f"beta={each:g}: must be {wanted}")
+    at = checked_beta(beta)
     found = limit_terms(at, of).total
     return found if at.ndim else float(found[0])

@@ -1,17 +1,19 @@
 """The limit of Err(Ṽ_*) below the spike as a rational function of the root q, in exact arithmetic.
 
 On 0 < β < rank(A)/d the map q ↦ β(q) is increasing and onto, so what the curve does in β it does in q, where
-Sturm's theorem counts turning points and crossings.  The formula is that of ``notes/proportional.md``; here
-every block value is a rational.
+Sturm's theorem counts turning points and crossings.  Every block value is a rational here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import sympy as sp
 
+from theory import block_symbols as bs
+from theory import notation as nt
+from theory import sft_limit_calculus as calculus
 from theory.block_symbols import q
 
 Numbers = tuple[sp.Rational, ...]
@@ -42,6 +44,11 @@ class Blocks:
     @property
     def rank(self) -> sp.Rational:
         return self.mean(tuple(sp.Integer(1 if a > 0 else 0) for a in self.post))
+
+    @property
+    def remainder(self) -> sp.Rational:
+        """r̄, the mean over directions of the variance of w* that Sw* leaves open."""
+        return 1 - self.mean(tuple(a / s for a, s in zip(self.post, self.shifted, strict=True)))
 
     @property
     def after(self) -> Numbers:
@@ -105,44 +112,27 @@ class Curve:
     risk: sp.Expr
 
 
+def _reduced(expression: sp.Expr) -> sp.Expr:
+    """A rational function of q in lowest terms."""
+    field = sp.QQ.frac_field(q)
+    return field.to_sympy(field.from_sympy(expression))
+
+
 @cache
 def curve(of: Blocks) -> Curve:
-    """The curve below the spike."""
-    c = [a * s for a, s in zip(of.post, of.shifted, strict=True)]
-    w = [x * q / (1 + x * q) for x in c]
-    v = [x * q / (1 + x * q) ** 2 for x in c]
-    g, test = of.initial, of.test
-    change = [x - y if a > 0 else sp.Integer(0) for a, x, y in zip(of.post, of.after, g, strict=True)]
-    spread = of.mean(tuple(v))
-    left_open = of.mean(tuple(1 - a / s for a, s in zip(of.post, of.shifted, strict=True)))
-
-    def of_square(weight: list[sp.Expr], linear: list[sp.Expr], x: list[sp.Expr]) -> sp.Expr:
-        """Σμ(weight + 2 linear w) + (1/d)tr(D²ΠXΠ) + the noise η² r̄ (1/d)tr(X(ΦΦᵀ/d)†)."""
-        plain = of.mean(tuple(a + 2 * b * y for a, b, y in zip(weight, linear, w, strict=True)))
-        pairs = of.mean(tuple(k * k * y * z * z for k, y, z in zip(change, x, w, strict=True)))
-        crossed = of.mean(tuple(k * k * y for k, y in zip(change, v, strict=True))) * of.mean(
-            tuple(y * z for y, z in zip(x, v, strict=True))
-        )
-        noise = of.eta**2 * left_open * q * of.mean(tuple(y * z for y, z in zip(x, v, strict=True)))
-        return plain + pairs + (crossed + noise) / spread
-
-    miss = [1 + x * s for x, s in zip(g, test, strict=True)]
-    first = of_square(
-        [x * x for x in miss],
-        [x * y * s for x, y, s in zip(miss, change, test, strict=True)],
-        [s * s for s in test],
-    )
-    second = of_square(
-        [x * x * s for x, s in zip(g, test, strict=True)],
-        [x * y * s for x, y, s in zip(g, change, test, strict=True)],
-        list(test),
-    )
-    risk = sp.cancel(sp.together(first + of.aspect_test * of.mean(test) * second))
-    return Curve(sp.cancel(sp.together(of.mean(tuple(w)))), risk)
-
-
-def _numerator(expression: sp.Expr) -> sp.Poly:
-    return sp.Poly(sp.fraction(sp.together(expression))[0], q, domain="QQ")
+    """The curve below the spike: :func:`theory.sft_limit_calculus.sft_risk_limit_expr` at these blocks."""
+    c = tuple(a * s for a, s in zip(of.post, of.shifted, strict=True))
+    levels = {bs.mu: of.weights, bs.Sigma: of.test, bs.g: of.initial, bs.c: c}
+    levels[calculus.L] = tuple(1 / s for s in of.shifted)
+    scalars = {
+        nt.eta: of.eta,
+        calculus.r_bar: of.remainder,
+        bs.Sigma_bar: of.mean(of.test),
+        bs.aspect_test: of.aspect_test,
+    }
+    risk = calculus.at_levels(calculus.sft_risk_limit_expr(), levels, scalars)
+    share = of.mean(tuple(x * q / (1 + x * q) for x in c))
+    return Curve(_reduced(share), _reduced(risk))
 
 
 @cache
@@ -192,22 +182,15 @@ def at_beta(of: Blocks, beta: sp.Rational) -> sp.Expr:
     return curve(of).risk.subs(q, positive[0])
 
 
-def lengths(of: Blocks, **changed: sp.Rational) -> Blocks:
-    """``of`` with some of ``post``, ``pre``, ``test`` prompt lengths n/d replaced."""
-    names = {"post": "aspect", "pre": "aspect_pre", "test": "aspect_test"}
-    return replace(of, **{names[k]: 1 / sp.sympify(x) for k, x in changed.items()})
-
-
 def excess(of: Blocks) -> sp.Rational:
     """C₂ of the curve above the spike, C₁ + C₂/(β − rank), C₁ the :func:`floor`: η² r̄ Σ₊μ(σ² + γΣ̄σ)/c."""
     held = [a > 0 for a in of.post]
-    left_open = of.mean(tuple(1 - a / s for a, s in zip(of.post, of.shifted, strict=True)))
     weight = of.aspect_test * of.mean(of.test)
     parts = (
         (t * t + weight * t) / (a * s) if h else sp.Integer(0)
         for h, t, a, s in zip(held, of.test, of.post, of.shifted, strict=True)
     )
-    return of.eta**2 * left_open * of.mean(tuple(parts))
+    return of.eta**2 * of.remainder * of.mean(tuple(parts))
 
 
 def past_spike(of: Blocks, beta: sp.Rational) -> sp.Rational:

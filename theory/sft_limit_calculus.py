@@ -267,7 +267,9 @@ def from_below(values: Exact, scalars: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
     x = sp.Symbol("x", positive=True)
     held = sum((m for m, level in zip(values[mu], values[c], strict=True) if level > 0), start=sp.Integer(0))
     left = held - average(mu[k] * w[k])
-    return sp.cancel(at_levels(left * sft_risk_limit_expr(), values, {**scalars, q: 1 / x})).subs(x, 0)
+    found = at_levels(left * sft_risk_limit_expr(), values, {**scalars, q: 1 / x})
+    ring = sp.QQ.frac_field(*sorted(found.free_symbols, key=str))
+    return ring.to_sympy(ring.from_sympy(found)).subs(x, 0)
 
 
 def at_start(values: Exact, scalars: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:

@@ -277,6 +277,7 @@ def test_definition_with_projection(ledger, profile, seed):
 def test_any_number_of_blocks(ledger, profile, seed):
     id = "ext-equivalents.c"
     below, above = (line.args[0].args[3] for line in printed(id).args)
+    assert [line.args[1].rel_op for line in printed(id).args] == ["<", ">"]
     spread = below.xreplace({bs.v[k]: w[k] * (1 - w[k])})
     general = calculus.normal(spread, lambda index: c[index])
     equal = same(general, calculus.at_zero(calculus.inverse_by_expansion()))

@@ -178,6 +178,8 @@ def test_traces(ledger, profile, seed):
     )
     named = [each.xreplace({sft_limit.f[k]: f[k], sft_limit.x[k]: x[k]}) for each in forms]
     holds = all(equal(one, other) for one, other in zip(derived, named, strict=True))
+    root, shares, *_ = printed("f").args
+    holds = holds and root == calculus.ROOT and {x.lhs: x.rhs for x in shares.args} == calculus.SHARES
     ledger.record(id, symbolic(holds, "from the resolvent's fixed point, any K", kind="derivation"))
     for name, form in zip(("linear", "quadratic", "inverse"), forms, strict=True):
         past = calculus.inverse_past(sft_limit.f[k]) if name == "inverse" else form
@@ -313,7 +315,10 @@ def test_small_r(ledger, profile, seed):
 def test_rescaling(ledger, seed):
     id = "ext-limit.o"
     factors = predict.rescaled(printed("o").args[0])
-    ledger.record(id, symbolic(sp.simplify(calculus.rescaled()) == 0, "the limit, any K", kind="derivation"))
+    scaled, plain = printed("o").args
+    unscaled = [arg.xreplace({sft_limit.scale: sp.Integer(1)}).doit() for arg in scaled.args]
+    holds = sp.simplify(calculus.rescaled()) == 0 and unscaled == list(plain.args)
+    ledger.record(id, symbolic(holds, "the limit, any K", kind="derivation"))
     of_A, of_eta = (R(str(each)) for each in factors(3.0))
     prompts = exact_prompts(2, 2, 3)
     scaled = [(of_A * X * X.T / 2, w_star) for X, w_star in prompts]

@@ -100,19 +100,21 @@ def trend(
     Student intervals over the realizations, α shared among the changes.
     """
     found = np.diff(_logarithms(places, _number(places, profile), seed), axis=1)
-    mean, half = found.mean(axis=0), half_widths(found, profile.alpha)
+    mean = found.mean(axis=0)
+    half = np.broadcast_to(half_widths(found, profile.alpha), mean.shape)
     signs = np.asarray(prediction)
     if (np.sign(mean) * signs < 0)[np.abs(mean) > half].any():
         outcome = "differs"
     else:
         outcome = "agrees" if (np.abs(mean) > half).all() else "undecided"
-    shown = ", ".join(f"{x:+.2g}" for x in mean)
+    shown = ", ".join(f"{x:+.2g} ± {h:.1g}" for x, h in zip(mean, half, strict=True))
+    nearest = int(np.argmin(np.abs(mean) / half))  # what is established is a sign: the change nearest to none
     return Evidence(
         "monte-carlo",
         outcome,
-        f"log Err changes by {shown} (± {half.max():.1g})",
+        f"log Err changes by {shown}",
         f"{what}{', ' if what else ''}{_places(places)}",
-        float(half.max()),
+        float(half[nearest]),
         profile.alpha,
         form,
     )
