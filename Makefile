@@ -10,6 +10,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PROFILE ?= standard
+# One worker a core, at most 4: each imports SymPy and torch and holds about 1 GB.
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -24,13 +26,13 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 verify: $(STAMP)
-	$(BIN)/python -m pytest verify/ --profile $(PROFILE)
+	$(BIN)/python $(PYTEST) verify/ --profile $(PROFILE)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest tests/ verify/ --profile $(PROFILE)
+	$(BIN)/python $(PYTEST) tests/ verify/ --profile $(PROFILE)
 
 ledger: $(STAMP)
-	$(BIN)/python -m pytest verify/ --profile standard --base-seed 0 --update-ledger
+	$(BIN)/python $(PYTEST) verify/ --profile standard --base-seed 0 --update-ledger
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

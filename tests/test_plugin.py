@@ -196,6 +196,34 @@ def test_profile_seed_and_whole_project(project: Path) -> None:
     assert "ledger" not in alone.stdout
 
 
+def test_in_several_processes_the_same_ledger(project: Path) -> None:
+    alone = run(project)
+    before = last(project).read_text()
+    both = run(project, "-n", "2")
+    assert both.returncode == alone.returncode == 0, both.stdout + both.stderr
+    assert "full run, profile standard, base seed 0" in both.stdout
+    assert "3 sampled checks at α = 1e-03 each" in both.stdout
+    assert last(project).read_text() == before
+
+    part = run(project, "-n", "2", "-k", "2.0-corrected")
+    assert part.returncode == 0, part.stdout
+    assert "\n1 partial\n" in part.stdout
+
+    # A worker that dies takes what it found with it: neither its verdicts nor the ledger are written.
+    fatal = """
+import os, pytest
+@pytest.mark.statements("true-1")
+def test_dies():
+    os.kill(os.getpid(), 9)
+"""
+    plant(project, fatal, name="test_fatal.py")
+    committed = (project / "notes" / "ledger.json").read_text()
+    died = run(project, "-n", "2", "--update-ledger")
+    assert died.returncode == 1
+    assert "ledger not written" in died.stdout
+    assert (project / "notes" / "ledger.json").read_text() == committed
+
+
 def test_colours_on_a_terminal_and_sugar(bare: Path) -> None:
     shown = run(bare, "--color=yes", "--force-sugar", COLUMNS="100")
     assert shown.returncode == 1

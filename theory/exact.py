@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import sympy as sp
+from sympy.polys.rings import PolyRing
 
 from theory.errors import ArgumentError, check_count
 
@@ -95,12 +96,24 @@ def supervised_loss(
 
 
 def gaussian_mean(polynomial: sp.Expr, normals: list[sp.Symbol]) -> Rational:
-    """E of a polynomial in independent standard normals, monomial by monomial."""
-    total = sp.Integer(0)
-    for powers, coefficient in sp.Poly(sp.expand(polynomial), *normals).terms():
-        if all(p % 2 == 0 for p in powers):
-            total += coefficient * sp.prod([sp.factorial2(p - 1) for p in powers if p])
-    return total
+    """E of a polynomial in independent standard normals, monomial by monomial; other symbols stay.
+
+    Raises ``ValueError`` for what is no polynomial in them.
+    """
+    polynomial = sp.sympify(polynomial)
+    # Roots and fractions of numbers and of other symbols count as symbols; one of the normals is refused.
+    roots = {x for x in polynomial.atoms(sp.Pow) if not (x.exp.is_Integer and x.exp.is_positive)}
+    roots = {x for x in roots if x.free_symbols.isdisjoint(normals)}
+    others = (polynomial.free_symbols | roots) - set(normals)
+    # A polynomial ring multiplies out a hundred times faster than expand.
+    ring = PolyRing((*normals, *sorted(others, key=str)), sp.QQ)
+    total = ring.zero
+    for powers, coefficient in ring.from_expr(polynomial).terms():
+        drawn, kept = powers[: len(normals)], powers[len(normals) :]
+        if all(p % 2 == 0 for p in drawn):
+            moment = sp.QQ(int(sp.prod([sp.factorial2(p - 1) for p in drawn if p])))
+            total += ring.term_new((0,) * len(drawn) + kept, coefficient * moment)
+    return total.as_expr()
 
 
 def normal_prompt(root: sp.Matrix, n: int, name: str = "z") -> tuple[sp.Matrix, list[sp.Symbol]]:

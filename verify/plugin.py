@@ -7,6 +7,8 @@ whatever they found; the run is green when the verdicts are the committed ones.
 A run *judges* a statement when it holds all of the statement's tests; a statement with a test that
 did not pass is open.  A run with every test is *full*: it also notices statements that nobody tests
 and committed rows that nobody computes, and it alone may write the ledger.
+
+With pytest-xdist (``-n 2``) each worker sends what its tests found, and the process that started them judges.
 """
 
 from __future__ import annotations
@@ -53,8 +55,6 @@ def _option(config: pytest.Config, name: str) -> Any:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "statements(*ids): the statements that this test gives evidence for")
-    if _option(config, "numprocesses"):
-        raise pytest.UsageError("-n: the ledger is kept in one process, run without it")
     try:
         name = _option(config, "profile") or os.environ.get("LSATHEORY_PROFILE", "standard")
         profile = profile_named(name)
@@ -144,11 +144,28 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         run.passed.add(item.nodeid)
 
 
+def _peak() -> float:
+    """The most memory that this process has held, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    # A worker that crashed sent nothing: what it ran counts as not run.
+    if share := getattr(node, "workeroutput", {}).get("ledger"):
+        node.config.stash[RUN].merge(share)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
+    run.peak = max(run.peak, _peak())
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["ledger"] = run.share()
+        return
     if not run.began():
         return
+    run.statements = run.statements or load_statements()
     run.judge()
     store.save(store.last_run_path(), run.judged())
     green = session.exitstatus == pytest.ExitCode.OK
@@ -165,13 +182,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _totals(run: Run) -> Text:
     """Scope, time, memory and the error probability of the whole run, in two lines."""
-    found = [e for pieces in run.evidence.values() for e in pieces]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    found = [e for pieces in run.evidence().values() for e in pieces]
     alphas = [e.alpha for e in found if e.alpha > 0]
     each = f" at α = {' or '.join(f'{a:.0e}' for a in sorted(set(alphas)))} each" if alphas else ""
     return Text(
         f"{'full' if run.full else 'partial'} run, profile {run.profile.name}, base seed {run.base_seed}, "
-        f"{time.perf_counter() - run.started:.1f} s, peak memory {peak:.0f} MiB\n"
+        f"{time.perf_counter() - run.started:.1f} s, peak memory of a process {run.peak:.0f} MiB\n"
         f"{len(alphas)} sampled checks{each}; nominal probability of any error in the run at most "
         f"{sum(alphas):.2g}"
     )
@@ -181,7 +197,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     run = config.stash[RUN]
     if not run.rows:
         return
-    seconds = {i: sum(e.seconds for e in pieces) for i, pieces in run.evidence.items()}
+    seconds = {i: sum(e.seconds for e in pieces) for i, pieces in run.evidence().items()}
     parts: list[RenderableType] = [ledger_table(run.rows, seconds), counts(run.rows), _totals(run)]
     if run.written:
         parts.append(Text(f"ledger written: {len(run.rows)} statements", style="green"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from theory.errors import ArgumentError
 from theory.statement import Statement
@@ -20,7 +21,8 @@ class Run:
 
     ``tests`` maps a test to the ids of its marker; ``missing`` are ids that a test left out of this
     run gives evidence for; ``full`` says that no test was left out.  A test is ``broken`` when it
-    failed or was skipped: it did not make its checks.
+    failed or was skipped: it did not make its checks.  ``recorded`` is what each test found, and
+    ``peak`` the memory in MiB of the largest process.
     """
 
     profile: Profile
@@ -31,7 +33,8 @@ class Run:
     full: bool = False
     passed: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
-    evidence: dict[str, list[Evidence]] = field(default_factory=dict)
+    recorded: dict[str, list[tuple[str, Evidence]]] = field(default_factory=dict)
+    peak: float = 0.0
     rows: list[store.Row] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     written: bool = False
@@ -41,6 +44,37 @@ class Run:
     def began(self) -> bool:
         """Whether any test with a marker was run."""
         return not self.tests.keys().isdisjoint(self.passed | self.broken)
+
+    def evidence(self) -> dict[str, list[Evidence]]:
+        """The evidence for each statement, in the order of the tests, whichever ran first."""
+        found: dict[str, list[Evidence]] = {}
+        for test in self.tests:
+            for i, piece in self.recorded.get(test, ()):
+                found.setdefault(i, []).append(piece)
+        return found
+
+    def share(self) -> dict[str, Any]:
+        """What a worker process sends to the one that judges: this run in plain lists, for :meth:`merge`."""
+        return {
+            "tests": {test: list(ids) for test, ids in self.tests.items()},
+            "missing": sorted(self.missing),
+            "full": self.full,
+            "passed": sorted(self.passed),
+            "broken": sorted(self.broken),
+            "recorded": {t: [[i, asdict(e)] for i, e in found] for t, found in self.recorded.items()},
+            "peak": self.peak,
+        }
+
+    def merge(self, share: dict[str, Any]) -> None:
+        """Take in a worker's :meth:`share`.  Every worker collects all tests and runs some of them."""
+        self.tests = {test: tuple(ids) for test, ids in share["tests"].items()}
+        self.missing.update(share["missing"])
+        self.full = share["full"]
+        self.passed.update(share["passed"])
+        self.broken.update(share["broken"])
+        for test, found in share["recorded"].items():
+            self.recorded.setdefault(test, []).extend((i, Evidence(**e)) for i, e in found)
+        self.peak = max(self.peak, share["peak"])
 
     def judge(self) -> None:
         """Fill ``rows``, in the registry's order: all statements in a full run, else those tested.
@@ -52,10 +86,11 @@ class Run:
         self.full = self.full and not unfinished
         missing = self.missing.union(*(self.tests[t] for t in unfinished))
         tested = {i for ids in self.tests.values() for i in ids}
+        evidence = self.evidence()
         failed = {i for t in self.broken & self.tests.keys() for i in self.tests[t]}
         for i, statement in self.statements.items():
             if i in tested or self.full:
-                row = store.row(statement, self.evidence.get(i, []))
+                row = store.row(statement, evidence.get(i, []))
                 if i in missing:
                     row["verdict"] = PARTIAL
                 elif i in failed:
@@ -79,6 +114,7 @@ class Recorder:
 
     def __init__(self, run: Run, test: str) -> None:
         self._run = run
+        self._test = test
         self._marked = run.tests.get(test, ())
 
     def record(self, id: str, evidence: Evidence) -> None:
@@ -91,5 +127,6 @@ class Recorder:
         if id not in self._marked:
             raise ArgumentError(f"id={id!r}: must be in the test's marks, here {', '.join(self._marked)}")
         now = time.perf_counter()
-        self._run.evidence.setdefault(id, []).append(replace(evidence, seconds=now - self._run.clock))
+        found = self._run.recorded.setdefault(self._test, [])
+        found.append((id, replace(evidence, seconds=now - self._run.clock)))
         self._run.clock = now
