@@ -41,7 +41,10 @@ lint: $(STAMP)
 
 figures: $(STAMP)
 	$(BIN)/lsatheory overthinking --out notes/figures/overthinking.png
+	$(BIN)/lsatheory stability --out notes/figures/stability.png
 	$(BIN)/python -m verify.output.plan_phase notes/figures/plan-phase.png
+	$(BIN)/python -m verify.output.policy_gradient_figure notes/figures/policy-gradient.png
+	$(BIN)/python -m verify.output.os_finite_figure notes/figures/os-finite.png
 	for number in 1 2 5; do $(BIN)/lsatheory figure $$number --out notes/figures || exit 1; done
 
 bench: $(STAMP)

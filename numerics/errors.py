@@ -1,4 +1,4 @@
-"""The one exception of this package, and the checks of arguments that raise it."""
+"""The exceptions of this package, and the checks of arguments that raise the first of them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ ROUNDING = 1e-13
 
 class ArgumentError(ValueError):
     """Bad input: one line that names the argument, its value and what is allowed."""
+
+
+class Diverged(ArithmeticError):  # noqa: N818  what happened, not whose mistake it is
+    """Training left every bound: one line with the step, the step size and the largest that may do.
+
+    ``limit`` is 2/|λ| for the curvature λ of largest modulus at the start, ``None`` where there is none.
+    It is the largest stable step of a quadratic loss, and an estimate for others.
+    """
+
+    def __init__(self, step: int, step_size: float, limit: float | None) -> None:
+        self.step, self.step_size, self.limit = step, step_size, limit
+        shown = "unknown" if limit is None else f"{limit:.3g}"
+        super().__init__(f"diverged at step {step}, step size {step_size:.3g}, estimated limit {shown}")
 
 
 def check_count(name: str, value: object, least: int = 1) -> int:

@@ -2,7 +2,8 @@
 
 Fine-tuning sees a prompt only through w ~ N(0, I_d) and Sw, S = (1/n) Σ x_i x_iᵀ with x_i ~ N(0, A):
 the columns of Ω and Φ in eq. (4.1) of arXiv:2603.01293.  Their joint law needs 2d normals and one χ²
-per prompt in place of dn normals.  Proof and tests: ``notes/sampling.md``.
+per prompt in place of dn normals.  Proof and tests: ``notes/sampling.md``.  What k steps of the model see
+of a prompt is drawn without it too: :mod:`numerics.revealed`, found here as well.
 """
 
 from __future__ import annotations
@@ -13,6 +14,15 @@ from torch import Tensor
 from numerics.diagonal import check_covariance_or_diagonal, full, times
 from numerics.errors import check_count
 from numerics.prompts import _normal, _square_root, sample_prompts
+from numerics.revealed import RevealedWishart, k_step_errors, k_step_errors_by_definition
+
+__all__ = [
+    "RevealedWishart",
+    "k_step_errors",
+    "k_step_errors_by_definition",
+    "sft_targets",
+    "sft_targets_by_definition",
+]
 
 CHUNK = 2**24  # numbers in the features that the definition holds at once: 128 MiB
 

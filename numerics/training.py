@@ -6,36 +6,78 @@ differentiated, so that replicas in a leading dimension train side by side witho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from numerics.errors import check_count, check_positive
+from numerics.errors import ArgumentError, Diverged, check_count, check_positive
 
 Loss = Callable[[list[Tensor]], Tensor]
 Observer = Callable[[int, list[Tensor]], None]
+GROWTH = 1e12  # no run that comes back was ever this many times above its start
+AT_REST = torch.finfo(torch.float64).eps ** 2  # a loss that is rounding, squared
+ITERATIONS = 30  # of the power method: an estimate for an error message
 
 
 def gradient_descent(
-    loss: Loss, parameters: Sequence[Tensor], step_size: float, steps: int, observe: Observer | None = None
+    loss: Loss,
+    parameters: Sequence[Tensor],
+    step_size: float,
+    steps: int,
+    observe: Observer | None = None,
+    growth: float = GROWTH,
 ) -> list[Tensor]:
     """The parameters after ``steps`` updates p − step_size · ∇loss(p); ``parameters`` stay as they are.
 
     ``loss`` is called once per update.  ``observe`` is called with t and the detached parameters for
-    t = 0, …, steps.  Raises :class:`~numerics.errors.ArgumentError` for a negative number of steps or a
-    step size that is not positive.
+    t = 0, …, steps.  Raises :class:`~numerics.errors.ArgumentError` for a negative number of steps, a
+    step size that is not positive or a ``growth`` of 1 or less, and :class:`~numerics.errors.Diverged` when
+    an entry of the loss exceeds ``growth`` times its first value, or it or a parameter is not finite.
     """
     check_positive("step_size", step_size)
     check_count("steps", steps, 0)
+    if not growth > 1:
+        raise ArgumentError(f"growth={growth!r}: must be above 1")
     current = _detached(parameters)
     _report(observe, 0, current)
+    most: Tensor | None = None
     for t in range(1, steps + 1):
         leaves = [p.requires_grad_() for p in current]
-        gradients = torch.autograd.grad(loss(leaves).sum(), leaves)
+        value = loss(leaves)
+        if most is None:
+            most = growth * value.detach().abs().clamp(min=AT_REST)
+        # What t − 1 updates led to.  The comparison is false for NaN.
+        if not bool((value.detach() <= most).all()):
+            raise Diverged(t - 1, step_size, _estimated_limit(loss, parameters))
+        gradients = torch.autograd.grad(value.sum(), leaves)
         current = [p.detach() - step_size * g for p, g in zip(leaves, gradients, strict=True)]
+        if not all(bool(torch.isfinite(p).all()) for p in current):
+            raise Diverged(t, step_size, _estimated_limit(loss, parameters))
         _report(observe, t, current)
     return current
+
+
+def _estimated_limit(loss: Loss, parameters: Sequence[Tensor]) -> float | None:
+    """2/|λ|, λ the eigenvalue of largest modulus of the Hessian at ``parameters``, by the power method."""
+    leaves = [p.requires_grad_() for p in _detached(parameters)]
+    gradients = torch.autograd.grad(loss(leaves).sum(), leaves, create_graph=True)
+    # The gradient is a start with a part in the steep directions; without one there is nothing to tell.
+    direction = [g.detach() for g in gradients]
+    found = 0.0
+    for _ in range(ITERATIONS):
+        size = math.sqrt(sum(float(v.square().sum()) for v in direction))
+        if not 0 < size < math.inf:
+            return None
+        direction = [v / size for v in direction]
+        slope = sum((g * v).sum() for g, v in zip(gradients, direction, strict=True))
+        if not isinstance(slope, Tensor) or not slope.requires_grad:
+            return None  # a loss that is linear has no curvature
+        times = torch.autograd.grad(slope, leaves, retain_graph=True, allow_unused=True)
+        direction = [torch.zeros_like(p) if v is None else v for v, p in zip(times, leaves, strict=True)]
+        found = math.sqrt(sum(float(v.square().sum()) for v in direction))
+    return 2 / found if 0 < found < math.inf else None
 
 
 def adam(

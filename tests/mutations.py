@@ -170,9 +170,11 @@ def shared_work() -> Iterator[None]:
         "pretraining",
         "joint",
         "kstep",
+        "policy_gradient",
         "error_terms",
         "equivalents",
         "risk_curve",
+        "curvature",
     )
     patches = [patch(f"verify.checks.{name}.sampled", sampled) for name in modules]
     patches.append(patch.object(descent, "trajectory", cache(descent.trajectory)))

@@ -27,7 +27,7 @@ STATEMENTS = list(registry().values())
 
 # What the formulas and the prose around them may use, all of it from LaTeX itself and amsmath, amssymb, bm.
 GREEK = (
-    "alpha beta gamma delta varepsilon eta kappa lambda mu nu xi rho sigma tau phi varphi chi psi "
+    "alpha beta gamma delta varepsilon eta kappa lambda mu nu xi pi rho sigma tau phi varphi chi psi "
     "Gamma Delta Pi Sigma Phi Psi Omega"
 )
 KERNEL = (
@@ -35,8 +35,8 @@ KERNEL = (
     "nabla pm leq geq neq in ll gg approx sim simeq succeq equiv propto wedge widetilde widehat tilde "
     "hat dot bar mathrm mathbb mathop Rightarrow Leftrightarrow textit texttt paragraph ensuremath "
     "textasciicircum textasciitilde textbackslash begin end documentclass usepackage section "
-    "allowdisplaybreaks addtolength textwidth textheight oddsidemargin topmargin perp succ prime circ "
-    "uparrow"
+    "allowdisplaybreaks addtolength textwidth textheight oddsidemargin topmargin perp prec succ prime circ "
+    "uparrow langle rangle"
 )
 AMS = "text operatorname substack mathfrak bm"
 KNOWN = {*GREEK.split(), *KERNEL.split(), *AMS.split()}

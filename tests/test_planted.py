@@ -17,6 +17,7 @@ import planted
 import pytest
 import sympy as sp
 import test_planted_allocation
+import test_planted_curvature
 import test_planted_equivalents
 import test_planted_error_terms
 import test_planted_figure_five
@@ -26,10 +27,15 @@ import test_planted_joint
 import test_planted_kstep
 import test_planted_linearised
 import test_planted_losses
+import test_planted_os_finite
+import test_planted_outcome_derivatives
+import test_planted_policy_gradient
 import test_planted_pretraining
+import test_planted_revealed
 import test_planted_risk_curve
 import test_planted_sampled
 import test_planted_sft_limit
+import test_planted_stability
 import test_planted_training
 from mutations import BY_LENGTH, Case, Plan, mutants, unnoticed
 
@@ -104,6 +110,7 @@ RUN: Plan = {
 PLANS = {
     **RUN,
     **test_planted_allocation.PLAN,
+    **test_planted_curvature.PLAN,
     **test_planted_equivalents.PLAN,
     **test_planted_error_terms.PLAN,
     **test_planted_figure_five.PLAN,
@@ -113,10 +120,15 @@ PLANS = {
     **test_planted_kstep.PLAN,
     **test_planted_linearised.PLAN,
     **test_planted_losses.PLAN,
+    **test_planted_os_finite.PLAN,
+    **test_planted_outcome_derivatives.PLAN,
+    **test_planted_policy_gradient.PLAN,
     **test_planted_pretraining.PLAN,
+    **test_planted_revealed.PLAN,
     **test_planted_risk_curve.PLAN,
     **test_planted_sampled.PLAN,
     **test_planted_sft_limit.PLAN,
+    **test_planted_stability.PLAN,
     **test_planted_training.PLAN,
 }
 

@@ -221,6 +221,7 @@ def test_dies():
     died = run(project, "-n", "2", "--update-ledger")
     assert died.returncode == 1
     assert "ledger not written" in died.stdout
+    assert "processes ended without their evidence" in died.stdout
     assert (project / "notes" / "ledger.json").read_text() == committed
 
 

@@ -148,6 +148,26 @@ def overthinking(
 
 @app.command()
 @_one_line_errors()
+def stability(
+    d: Annotated[int, typer.Option(help="Dimension, even.")] = 20,
+    n: Annotated[int, typer.Option(help="Prompt length.")] = 40,
+    out: Annotated[Path | None, typer.Option(help="Figure to write, .png, .pdf or .svg.")] = None,
+) -> None:
+    """The largest stable step of gradient descent, measured, beside 2/λ_max and Theorem 4.2."""
+    if out is not None and (out.suffix not in (".png", ".pdf", ".svg") or not out.parent.is_dir()):
+        raise ArgumentError(f"out={str(out)!r}: must be a .png, .pdf or .svg file in an existing folder")
+    if check_count("d", d, 2) % 2:
+        raise ArgumentError(f"d={d!r}: must be even, two blocks of one size")
+    from verify.output import stability_figures as view  # here, because it loads torch
+
+    _print(view.table(d, check_count("n", n)))
+    if out is not None:
+        view.figure(d, n, out)
+        typer.echo(out)
+
+
+@app.command()
+@_one_line_errors()
 def plan(
     n: Annotated[int | None, typer.Option(help="Prompt length, in all its roles.")] = None,
     weights: Annotated[str | None, typer.Option(help="Shares of the blocks, as .5,.5.")] = None,

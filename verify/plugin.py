@@ -14,6 +14,7 @@ With pytest-xdist (``-n 2``) each worker sends what its tests found, and the pro
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import resource
 import sys
@@ -151,9 +152,11 @@ def _peak() -> float:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    # A worker that crashed sent nothing: what it ran counts as not run.
+    run = node.config.stash[RUN]
     if share := getattr(node, "workeroutput", {}).get("ledger"):
-        node.config.stash[RUN].merge(share)
+        run.merge(json.loads(share))
+    else:
+        run.lost += 1  # what it ran counts as not run
 
 
 @pytest.hookimpl(trylast=True)
@@ -161,7 +164,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
     run.peak = max(run.peak, _peak())
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["ledger"] = run.share()
+        # As text, since xdist sends plain types alone and a figure may be NumPy's.
+        session.config.workeroutput["ledger"] = json.dumps(run.share(), default=float)
         return
     if not run.began():
         return
@@ -176,7 +180,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         run.written = True
         return
     run.compare()
-    if run.stale and green:
+    if (run.stale or run.lost) and green:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -203,6 +207,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         parts.append(Text(f"ledger written: {len(run.rows)} statements", style="green"))
     elif _option(config, "update_ledger"):
         parts.append(Text("ledger not written: not every test passed", style="bold red"))
+    if run.lost:
+        parts.append(Text(f"{run.lost} processes ended without their evidence", style="bold red"))
     parts += [Text(line, style="bold red") for line in run.stale]
     if run.stale:
         parts.append(Text("the ledger is not the committed one (make ledger writes it)", style="bold red"))

@@ -21,8 +21,9 @@ class Run:
 
     ``tests`` maps a test to the ids of its marker; ``missing`` are ids that a test left out of this
     run gives evidence for; ``full`` says that no test was left out.  A test is ``broken`` when it
-    failed or was skipped: it did not make its checks.  ``recorded`` is what each test found, and
-    ``peak`` the memory in MiB of the largest process.
+    failed or was skipped: it did not make its checks.  ``recorded`` is what each test found,
+    ``peak`` the memory in MiB of the largest process and ``lost`` the number of those that ended without a
+    word.
     """
 
     profile: Profile
@@ -35,6 +36,7 @@ class Run:
     broken: set[str] = field(default_factory=set)
     recorded: dict[str, list[tuple[str, Evidence]]] = field(default_factory=dict)
     peak: float = 0.0
+    lost: int = 0
     rows: list[store.Row] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     written: bool = False

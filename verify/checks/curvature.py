@@ -1,0 +1,242 @@
+"""The outcome loss's curvature measured: Lanczos on Hessian-vector products of the recursion (A.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from numerics.curvature import Loss, curvature, hessian_times, outcome_errors, outcome_loss_of
+from numerics.device import seeded
+from numerics.prompts import sample_prompts
+from verify.checks.allocation import half_widths
+from verify.checks.points import tensor
+from verify.checks.run import sampled
+from verify.ledger.evidence import Evidence
+from verify.profiles import Profile
+
+Array = NDArray[np.float64]
+SMALL = 12
+ROUNDING = 1e-6  # of a curvature: a hundred times the tolerance of Lanczos
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """L_OS(·, I) at V (d, d): tasks w (B, d), covariances S (B, d, d), or one for all, (d, d)."""
+
+    V: Array
+    S: Array
+    w: Array
+    k: int
+
+
+def _loss(at: Landscape) -> Loss:
+    S, w = tensor(at.S), tensor(at.w)
+    if S.ndim == 3:
+        return outcome_loss_of(S, w, at.k)
+
+    def loss(V_block: torch.Tensor) -> torch.Tensor:
+        error = w
+        for _ in range(at.k):
+            error = error + (error @ S) @ V_block.mT
+        return error.square().sum() / (2 * len(w))
+
+    return loss
+
+
+def _largest(at: Landscape) -> float:
+    """λ_max by Lanczos; where d is small, of the whole Hessian, from all its products in one pass."""
+    loss, V, d = _loss(at), tensor(at.V), len(at.V)
+    if d > SMALL:
+        return curvature(loss, V)[0]
+    units = torch.eye(d * d, dtype=torch.float64).reshape(-1, d, d)
+    whole = torch.func.vmap(lambda unit: hessian_times(loss, V, unit))(units).reshape(d * d, d * d)
+    return float(torch.linalg.eigvalsh((whole + whole.T) / 2)[-1])
+
+
+def top(
+    prediction: Callable[[Landscape], float], at: Sequence[Landscape], regime: str, form: str = "printed"
+) -> Evidence:
+    """λ_max of the Hessian against ``prediction``, to rounding."""
+    worst = max(abs(_largest(one) / prediction(one) - 1) for one in at)
+    outcome = "agrees" if worst < ROUNDING else "differs"
+    return Evidence("monte-carlo", outcome, f"rel. dev. {worst:.1e}", regime, ROUNDING, form=form)
+
+
+def between(
+    prediction: Callable[[Landscape], tuple[float, float]],
+    at: Sequence[Landscape],
+    regime: str,
+    form: str = "printed",
+) -> Evidence:
+    """λ_max of the Hessian between the two bounds of ``prediction``, up to rounding."""
+    ratios = []
+    for one in at:
+        low, high = prediction(one)
+        found = _largest(one)
+        ratios.append((found / low, found / high))
+    least, most = min(low for low, _ in ratios), max(high for _, high in ratios)
+    outcome = "agrees" if least > 1 - ROUNDING and most < 1 + ROUNDING else "differs"
+    measured = f"least λ_max/lower bound {least:.7f}, most λ_max/upper bound {most:.7f}"
+    return Evidence("monte-carlo", outcome, measured, regime, ROUNDING, form=form)
+
+
+def exponents(
+    prediction: tuple[float, float],
+    replicas: Sequence[Sequence[tuple[float, Landscape]]],
+    regime: str,
+    profile: Profile,
+    form: str = "printed",
+    delta: float = 0.15,
+) -> Evidence:
+    """p and q of λ_max ≈ C k^p ρ^{q(2k−2)}, least squares over (ρ, landscape), against ``prediction``.
+
+    The uncertainty is Student's over the replicas; where ρ does not vary only p is fitted.  ``delta`` covers
+    the factor 2 − 1/k, which adds up to 0.08 to p, and the other eigenvalues of M.
+    """
+    fits = []
+    for replica in replicas:
+        steps = np.array([at.k for _, at in replica])
+        log_radius = np.log([radius for radius, _ in replica])
+        columns = [np.ones(len(steps)), np.log(steps)]
+        if np.ptp(log_radius) > 0:
+            columns.append((2 * steps - 2) * log_radius)
+        heights = np.log([_largest(at) for _, at in replica]) - (
+            (2 * steps - 2) * log_radius * prediction[1] if len(columns) == 2 else 0
+        )
+        fits.append(np.linalg.lstsq(np.stack(columns, axis=1), heights, rcond=None)[0][1:])
+    found = np.array(fits)
+    mean, half = found.mean(axis=0), half_widths(found, profile.alpha)
+    gap = np.abs(mean - np.array(prediction[: found.shape[1]]))
+    if (gap - half > delta).any():
+        outcome = "differs"
+    else:
+        outcome = "agrees" if (gap + half <= delta).all() else "undecided"
+    shown = ", ".join(
+        f"{name} = {value:.3f} ± {h:.3f}" for name, value, h in zip("pq", mean, half, strict=False)
+    )
+    return Evidence("scaling", outcome, shown, regime, delta, profile.alpha, form)
+
+
+def peak(
+    prediction: Callable[[float], float], radii: Sequence[float], d: int = 10, form: str = "printed"
+) -> Evidence:
+    """The k at which λ_max is largest, A = I and M symmetric with ρ(M) of ``radii``, by ``prediction``(ρ).
+
+    Between the best integer and its neighbours log λ_max is interpolated by 1, log k and k.
+    """
+    worst, delta, shown = 0.0, 0.05, []
+    for radius in radii:
+        turn = np.linalg.qr(np.random.default_rng(d).normal(size=(d, d)))[0]
+        M = turn @ np.diag(np.linspace(-radius, radius / 2, d)) @ turn.T
+
+        def height(k: int, M: Array = M) -> float:
+            return float(np.log(_largest(Landscape(M - np.eye(d), np.eye(d), d**0.5 * np.eye(d), k))))
+
+        heights = [height(1), height(2)]
+        while heights[-1] > heights[-2]:
+            heights.append(height(len(heights) + 1))
+        steps = len(heights) + np.arange(-2.0, 1.0)
+        columns = np.stack([np.ones(3), np.log(steps), steps], axis=1)
+        _, power, rate = np.linalg.solve(columns, heights[-3:])
+        found = float(-power / rate)
+        worst = max(worst, abs(found - prediction(radius)))
+        shown.append(f"{found:.2f} at ρ = {radius:g}")
+    outcome = "agrees" if worst < delta else "differs"
+    measured = f"k = {', '.join(shown)}"
+    return Evidence("scaling", outcome, measured, f"d={d}, A=I, M symmetric", delta, form=form)
+
+
+def corner(prediction: float, blocks: Sequence[tuple[float, float]], form: str = "printed") -> Evidence:
+    """lim λ_max/(k⁶ β⁴ ρ^{2k−6}) for M = [[ρ, β], [0, ρ]] of each (ρ, β), extrapolated from k = 20, 40, 80.
+
+    What that leaves is of order 1/k³.
+    """
+    worst, delta = 0.0, 2e-2
+    for radius, off in blocks:
+        V = np.array([[radius - 1, off], [0.0, radius - 1]])
+        quarter, half, whole = (
+            _largest(Landscape(V, np.eye(2), 2**0.5 * np.eye(2), k)) / (k**6 * off**4 * radius ** (2 * k - 6))
+            for k in (20, 40, 80)
+        )
+        worst = max(worst, abs((8 * whole - 6 * half + quarter) / 3 / prediction - 1))
+    outcome = "agrees" if worst < delta else "differs"
+    regime = "d=2, S=I, (ρ, β) = " + ", ".join(f"({r:g}, {b:g})" for r, b in blocks)
+    return Evidence("scaling", outcome, f"rel. dev. {worst:.1e}", regime, delta, form=form)
+
+
+def along_identity(
+    prediction: Array, cases: Sequence[tuple[float, int, int, int]], seed: int, profile: Profile
+) -> Evidence:
+    """The curvature along I/√d at V = −cI over prompts from N(0, I): mean of one prompt's second derivatives,
+    for each (c, d, n, k)."""
+    generator = seeded(seed, "cpu")
+
+    def second(c: float, d: int, n: int, k: int, size: int) -> torch.Tensor:
+        prompts = sample_prompts(torch.eye(d, dtype=torch.float64), n, size, generator)
+        t = torch.zeros(size, dtype=torch.float64, requires_grad=True)
+        unit = torch.eye(d, dtype=torch.float64)
+        V = (t / d**0.5 - c)[:, None, None] * unit
+        tasks = unit.expand(size, d, d)  # as many as it takes for the mean over w* ~ N(0, I)
+        errors = outcome_errors(V, prompts.S[:, None].expand(size, d, d, d), tasks, k)
+        (slope,) = torch.autograd.grad(errors.square().sum() / 2, t, create_graph=True)
+        (bend,) = torch.autograd.grad(slope.sum(), t)
+        return bend
+
+    def draw(size: int) -> Array:
+        return torch.stack([second(*case, size) for case in cases], dim=1).numpy()
+
+    regime = "; ".join(f"(c,d,n,k) = ({c:g},{d},{n},{k})" for c, d, n, k in cases)
+    return sampled(draw, prediction, np.abs(prediction), 5e-2, regime, profile)
+
+
+def thinking(
+    prediction: int,
+    V: Array,
+    n: int,
+    steps: Sequence[int],
+    seed: int,
+    profile: Profile,
+    form: str = "printed",
+) -> Evidence:
+    """The sign of (risk after k steps − risk of none)/d over prompts from N(0, I), for each of ``steps``.
+
+    Tasks √d e_i for each prompt: the mean over w* ~ N(0, I) without its noise.
+    """
+    d, size = len(V), max(1000, int(4000 * min(profile.sample_factor, 16)))
+    prompts = sample_prompts(torch.eye(d, dtype=torch.float64), n, size, seeded(seed, "cpu"))
+    tasks = torch.eye(d, dtype=torch.float64).expand(size, d, d)
+    S = prompts.S[:, None].expand(size, d, d, d)
+    block = tensor(V).expand(size, d, d)
+    found = np.stack(
+        [(outcome_errors(block, S, tasks, k).square().sum((-2, -1)) / d - 1).numpy() for k in steps], axis=1
+    )
+    mean, half = found.mean(axis=0), half_widths(found, profile.alpha)
+    if (np.sign(mean) * prediction < 0)[np.abs(mean) > half].any():
+        outcome = "differs"
+    else:
+        outcome = "agrees" if (np.abs(mean) > half).all() else "undecided"
+    shown = ", ".join(f"{x:+.2g} ± {h:.1g}" for x, h in zip(mean, half, strict=True))
+    regime = f"d={d}, n={n}, V={V[0, 0]:g} I, k={', '.join(map(str, steps))}"
+    nearest = int(np.argmin(np.abs(mean) / half))
+    return Evidence(
+        "monte-carlo", outcome, f"risk/d − 1: {shown}", regime, float(half[nearest]), profile.alpha, form
+    )
+
+
+def transient(
+    prediction: Callable[[Landscape], float], at: Sequence[Landscape], regime: str, form: str = "printed"
+) -> Evidence:
+    """The largest singular value of k steps of (A.1), run on every unit vector, at most ``prediction``."""
+    ratios = []
+    for one in at:
+        d = len(one.V)
+        S = tensor(one.S).expand(d, d, d)
+        power = outcome_errors(tensor(one.V), S, torch.eye(d, dtype=torch.float64), one.k)
+        ratios.append(float(torch.linalg.matrix_norm(power, 2)) / prediction(one))
+    outcome = "agrees" if max(ratios) < 1 + ROUNDING else "differs"
+    measured = f"‖M^k‖ over the bound: {min(ratios):.3f} to {max(ratios):.7f}"
+    return Evidence("monte-carlo", outcome, measured, regime, ROUNDING, form=form)

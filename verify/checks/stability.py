@@ -1,0 +1,285 @@
+"""Where outcome supervision starts, and how large a step it can take there: measured.
+
+The largest stable step is bracketed on training itself; curvature is Lanczos on the differentiated loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from numerics.curvature import curvature, outcome_loss_of
+from numerics.device import seeded
+from numerics.prompts import sample_prompts
+from numerics.stability import Bracket, largest_stable_step, supervised_loss_of
+from verify.checks.points import tensor
+from verify.ledger.evidence import Evidence
+from verify.profiles import Profile
+
+Array = NDArray[np.float64]
+RESOLUTION = 0.03  # of the bracket of a step size
+LANCZOS = 1e-6
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Blocks of d/2 with Σ₀ = ``level`` and 1, Σ = 1.1 and 1, as in Figure 1; B training prompts of length n.
+
+    ``n_pre`` None: Γ₀ = Σ₀, prompts of pretraining without end.
+    """
+
+    k: int
+    level: float = 0.5
+    d: int = 8
+    n: int = 64
+    B: int = 16
+    n_pre: int | None = None
+    seed: int = 0
+
+    @property
+    def Sigma0(self) -> Array:
+        return np.repeat([self.level, 1.0], self.d // 2)
+
+    @property
+    def Sigma(self) -> Array:
+        return np.repeat([1.1, 1.0], self.d // 2)
+
+    @property
+    def gamma0(self) -> Array:
+        if self.n_pre is None:
+            return self.Sigma0
+        return (1 + 1 / self.n_pre) * self.Sigma0 + self.Sigma0.sum() / self.n_pre
+
+    def start(self) -> Start:
+        prompts = sample_prompts(tensor(np.diag(self.Sigma)), self.n, self.B, seeded(self.seed, "cpu"))
+        return Start(self.k, tensor(np.diag(-1 / self.gamma0)), prompts.S, prompts.w_star)
+
+    @property
+    def radius(self) -> float:
+        """ρ(I − Γ₀⁻¹Σ)."""
+        return float(np.abs(1 - self.Sigma / self.gamma0).max())
+
+    def __str__(self) -> str:
+        return f"k={self.k}, d={self.d}, n={self.n}, B={self.B}, Σ₀=diag({self.level:g}, 1)"
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """L_OS, or with ``eta`` L_SFT, of prompts with S (B, d, d) and w* (B, d), and where training starts."""
+
+    k: int
+    V: Tensor
+    S: Tensor
+    w_star: Tensor
+    eta: float | None = None
+    label: str = field(default="", compare=False)
+
+    def loss(self, V: Tensor) -> Tensor:
+        if self.eta is None:
+            return outcome_loss_of(self.S, self.w_star, self.k)(V)
+        return supervised_loss_of(self.S, self.w_star, self.eta, self.k)(V)
+
+    @cached_property
+    def curvature(self) -> float:
+        """λ_max of the Hessian at the start."""
+        return curvature(self.loss, self.V, tolerance=LANCZOS)[0]
+
+    @cached_property
+    def limit(self) -> Bracket:
+        """The largest stable step."""
+        return largest_stable_step(self.loss, self.V, 2 / self.curvature, 150, RESOLUTION)
+
+    @property
+    def Phi(self) -> Array:
+        """[S_1w*_1 … S_Bw*_B], d × B."""
+        return torch.einsum("bij,bj->ib", self.S, self.w_star).numpy()
+
+
+def population(k: int, levels: Sequence[float], errors: Sequence[float], seed: int | None = None) -> Start:
+    """Prompts so long that S = A, with w* along √d times the axes, so that the mean over prompts is that over
+    w*; A has eigenvalues ``levels`` and I + ṼA ``errors``, in one basis, turned if ``seed`` is given."""
+    A, at = np.diag(levels).astype(float), np.asarray(errors, dtype=float)
+    V = np.diag((at - 1) / np.asarray(levels))
+    if seed is not None:
+        turn, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=A.shape))
+        A, V = turn @ A @ turn.T, turn @ V @ turn.T
+    d = len(A)
+    S = tensor(A).expand(d, d, d)
+    label = f"k={k}, A={tuple(levels)}, x={tuple(errors)}"
+    return Start(k, tensor(V), S, d**0.5 * torch.eye(d, dtype=torch.float64), label=label)
+
+
+Limit = Callable[[Start], float]
+
+
+def limits(prediction: Limit, starts: Sequence[Start], regime: str, form: str = "printed") -> Evidence:
+    """The largest stable step of each start against ``prediction``, relative, to within δ = 4 %.
+
+    The bracket is 3 % wide, and at the limit of a quadratic 150 steps tell runs apart that are 2 % beyond it.
+    """
+    delta = 4e-2
+    found = [s.limit.middle / prediction(s) - 1 for s in starts]
+    worst = max(found, key=abs)
+    outcome = "agrees" if abs(worst) <= delta else "differs"
+    return Evidence(
+        "training",
+        outcome,
+        f"η_max measured/predicted {1 + worst:.3g} at worst of {len(found)}",
+        regime,
+        delta,
+        form=form,
+    )
+
+
+def beyond(
+    prediction: Callable[[int], tuple[float, float]],
+    scenes: Sequence[Scene],
+    form: str = "printed",
+) -> Evidence:
+    """η_max over 2/λ_max(H) at the start, for sampled prompts, inside the range that ``prediction`` gives for
+    k in every scene."""
+    found = [(s.k, of.limit.middle * of.curvature / 2) for s in scenes for of in (started(s),)]
+    inside = all(prediction(k)[0] <= ratio <= prediction(k)[1] for k, ratio in found)
+    ks = sorted({k for k, _ in found})
+    shown = ", ".join(
+        f"k={k}: {min(r for j, r in found if j == k):.2f}–{max(r for j, r in found if j == k):.2f}"
+        for k in ks
+    )
+    return Evidence(
+        "training",
+        "agrees" if inside else "differs",
+        f"η_max/(2/λ_max) {shown}",
+        f"{len(found)} sets of prompts, d={scenes[0].d}, ρ from {min(s.radius for s in scenes):.2g} "
+        f"to {max(s.radius for s in scenes):.2g}",
+        RESOLUTION,
+        form=form,
+    )
+
+
+started = cache(Scene.start)
+
+
+def power(
+    prediction: float,
+    of: Sequence[float],
+    by: Sequence[float],
+    delta: float,
+    regime: str,
+    form: str = "printed",
+    kind: str = "training",
+) -> Evidence:
+    """The exponent of ``of`` in ``by``, every difference quotient of the logarithms within ``delta``."""
+    slopes = np.diff(np.log(of)) / np.diff(np.log(by))
+    off = np.abs(slopes - prediction)
+    return Evidence(
+        kind,
+        "agrees" if off.max() <= delta else "differs",
+        f"exponent {slopes.min():.3f} … {slopes.max():.3f}",
+        regime,
+        delta,
+        form=form,
+    )
+
+
+def order_of_limits(
+    prediction: int, pairs: Sequence[tuple[Start, Start]], regime: str, form: str = "printed"
+) -> Evidence:
+    """The sign of the change of η_max from first to second start, beyond the width of the brackets."""
+    logs = [np.log(second.limit.middle / first.limit.middle) for first, second in pairs]
+    width = 2 * np.log1p(RESOLUTION)
+    found = [0 if abs(change) <= width else int(np.sign(change)) for change in logs]
+    outcome = "agrees" if all(f == prediction for f in found) else "differs"
+    shown = ", ".join(f"{np.exp(change):.3g}" for change in logs)
+    return Evidence("training", outcome, f"η_max changes by factors {shown}", regime, width, form=form)
+
+
+# The start ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Σ₀ and Δ (d × d) and the length n of the prompts of pretraining."""
+
+    Sigma0: Array
+    Delta: Array
+    n: int
+
+
+def starting_radius(
+    prediction: Callable[[Pretraining], float],
+    at: Sequence[Pretraining],
+    seed: int,
+    form: str = "printed",
+    size: int = 20_000,
+) -> Evidence:
+    """ρ(I + V₀Σ), V₀ the minimiser of E‖(I + V S)w*‖² over ``size`` sampled prompts from N(0, Σ₀), against
+    ``prediction``, relative, to within δ = 5 %."""
+    delta, worst, shown = 5e-2, 0.0, []
+    for j, of in enumerate(at):
+        S = _covariances(of.Sigma0, of.n, size, seed + j)
+        V = -np.linalg.solve(np.mean(S @ S, axis=0), S.mean(axis=0)).T
+        eigenvalues = np.linalg.eigvals(np.eye(len(V)) + V @ (of.Sigma0 + of.Delta))
+        measured = float(np.abs(eigenvalues).max())
+        worst = max(worst, abs(measured / prediction(of) - 1))
+        shown.append(f"{measured:.3f}")
+    lengths = ", ".join(f"{of.n}" for of in at)
+    return Evidence(
+        "monte-carlo",
+        "agrees" if worst <= delta else "differs",
+        f"ρ(M) = {', '.join(shown)}: off by {worst:.1e}",
+        f"pretrained on {size} prompts, d={len(at[0].Sigma0)}, n={lengths}",
+        delta,
+        form=form,
+    )
+
+
+def _covariances(Sigma: Array, n: int, size: int, seed: int) -> Array:
+    generator, parts = seeded(seed, "cpu"), []
+    most = max(1, 2**20 // (len(Sigma) * n))
+    while size > 0:
+        parts.append(sample_prompts(tensor(Sigma), n, min(size, most), generator).S.numpy())
+        size -= most
+    return np.concatenate(parts)
+
+
+PROMPTS = 1500
+
+
+def unstable_share(
+    prediction: float,
+    V: Array,
+    Sigma: Array,
+    n: int,
+    seed: int,
+    profile: Profile,
+    regime: str = "",
+    form: str = "printed",
+) -> Evidence:
+    """The share of new prompts from N(0, Σ) with ρ(I + V S_τ) > 1, against 0 or 1, to within δ = 10 %.
+
+    By Hoeffding's interval, which holds for a share of 0 and of 1 too.
+    """
+    S = _covariances(Sigma, n, PROMPTS, seed)
+    radii = np.abs(np.linalg.eigvals(np.eye(len(V)) + V @ S)).max(-1)
+    share = float((radii > 1 + 1e-9).mean())
+    half = float(np.sqrt(np.log(2 / profile.alpha) / (2 * PROMPTS)))
+    delta = 0.1
+    if abs(share - prediction) - half > delta:
+        outcome = "differs"
+    else:
+        outcome = "agrees" if abs(share - prediction) + half <= delta else "undecided"
+    return Evidence(
+        "monte-carlo",
+        outcome,
+        f"{share:.3f} ± {half:.2g} of the prompts have ρ(M_τ) > 1, mean ρ {radii.mean():.3g}",
+        f"d={len(V)}, n={n}{', ' if regime else ''}{regime}",
+        delta,
+        profile.alpha,
+        form,
+    )
