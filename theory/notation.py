@@ -160,7 +160,9 @@ class Tends(sp.Basic):
 
     def _latex(self, printer: LatexPrinter) -> str:
         expression, variable, to, limit = (printer._print(a) for a in self.args)
-        return rf"\lim_{{{variable} \to {to}}} {expression} = {limit}"
+        left = rf"\lim_{{{variable} \to {to}}} {expression}"
+        text = f"{left} = {limit}"
+        return text if _width(text) < WIDE else _broken(left, "=", limit)
 
 
 class FirstOrder(sp.Basic):
@@ -246,19 +248,29 @@ class Product_(sp.Basic):
         return r" \, ".join(printer._print(a) for a in self.args)
 
 
+def _broken(left: str, sign: str, right: str) -> str:
+    return rf"\begin{{aligned}} & {left} \\ & \quad {sign} {right} \end{{aligned}}"
+
+
+def _gathered(lines: list[str]) -> str:
+    body = r" \\ ".join(lines)
+    return rf"\begin{{gathered}} {body} \end{{gathered}}"
+
+
 class Lines(sp.Basic):
     """Several displays, one a line."""
 
     def _latex(self, printer: LatexPrinter) -> str:
-        lines = r" \\ ".join(printer._print(a) for a in self.args)
-        return rf"\begin{{gathered}} {lines} \end{{gathered}}"
+        return _gathered([printer._print(a) for a in self.args])
 
 
 class Listing(sp.Basic):
-    """Several displays, side by side."""
+    """Several displays, side by side, or one a line where that is too wide."""
 
     def _latex(self, printer: LatexPrinter) -> str:
-        return r", \quad ".join(printer._print(a) for a in self.args)
+        parts = [printer._print(a) for a in self.args]
+        beside = r", \quad ".join(parts)
+        return beside if _width(beside) < WIDE else _gathered(parts)
 
 
 class Minus(sp.Basic):
@@ -299,6 +311,7 @@ L_OS = sp.Symbol(r"L_{\mathrm{OS}}")
 
 
 LINE = 52  # characters, about a line of text
+WIDE = 75  # characters of :func:`_width` that no longer fit, scripts and fractions being narrower
 _NO_WIDTH = r"\\(left|right|widetilde|widehat|mathbb|mathrm|quad)(?![a-zA-Z])|[{}^_\s]"
 
 
@@ -340,6 +353,14 @@ class _Printer(LatexPrinter):
                 lines.append(signed)
         body = r" \\ & ".join(lines)
         return rf"\begin{{aligned}} & {body} \end{{aligned}}"
+
+    def _print_Relational(self, expr: Any) -> str:
+        text = str(super()._print_Relational(expr))
+        if _width(text) < WIDE:
+            return text
+        left, right = self._print(expr.lhs), self._print(expr.rhs)
+        sign = text[len(left) : len(text) - len(right)].strip()
+        return _broken(left, sign, right)
 
     def _print_MatAdd(self, expr: Any) -> str:
         # I + ṼS, Z + VZZᵀWZ: the shortest first, what is subtracted last.

@@ -29,7 +29,7 @@ from theory.statement import BEYOND, Statement, register, registry
 from theory.words.letters import Factor, Letter
 from theory.words.poly import Matrix, Scalar, letter
 
-a, b = sp.symbols("a b", integer=True, nonnegative=True)
+a, b = sp.symbols("a i", integer=True, nonnegative=True)  # the name b is the label entry's
 l = sp.Symbol("l", integer=True, nonnegative=True)  # noqa: E741  the paper's index
 NORM = nt.OperatorNorm
 size = nt.scalar_symbol("norm of M", r"\mu", positive=True)  # ‖M‖ where it is only a number

@@ -53,11 +53,12 @@ _ASCII = {
 _RAISED_RUN = re.compile(f"[{''.join(map(re.escape, _RAISED))}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(map(re.escape, _LOWERED))}]+")
 _LETTER = r"[^\W\d_][\u0300-\u036f]*"
-# W_yc, ŵ_{i+1}, Ṽ_*: a letter and what is under it.
-_INDEXED = re.compile(rf"({_LETTER})_(\{{[^{{}}]*\}}|\*|[A-Za-z0-9]+)")
+# W_yc, ŵ_{i+1}, Ṽ_*, S_τ: a letter and what is under it.
+_INDEX = r"\{[^{}]*\}|\*|[A-Za-z0-9]+|[α-ω]"
+_INDEXED = re.compile(rf"({_LETTER})_({_INDEX})")
 # An indexed letter, a run of scripts, else one character with the combining accents that follow it.
 _PIECE = re.compile(
-    rf"{_LETTER}_(?:\{{[^{{}}]*\}}|\*|[A-Za-z0-9]+)|{_RAISED_RUN.pattern}|{_LOWERED_RUN.pattern}|.[\u0300-\u036f]*",
+    rf"{_LETTER}_(?:{_INDEX})|{_RAISED_RUN.pattern}|{_LOWERED_RUN.pattern}|.[\u0300-\u036f]*",
     re.DOTALL,
 )
 
@@ -77,7 +78,7 @@ def _piece(piece: str, ascii_text: dict[str, str]) -> str:
             if not base.isascii()
             else base
         )
-        text = rf"\mathrm{{{index}}}" if index.isalpha() and len(index) > 2 else index
+        text = rf"\mathrm{{{index}}}" if index.isalpha() and len(index) > 2 else _command(index) or index
         return rf"\ensuremath{{{inner}_{{{text}}}}}"
     if indexed:
         return "".join(_piece(p, ascii_text) for p in (indexed[1], "_", *indexed[2]))
