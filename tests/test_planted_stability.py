@@ -71,12 +71,12 @@ def power() -> Case:
 
 def order_of_limits() -> Case:
     pair = (started(Scene(2, 0.8)), started(Scene(2, 0.4)))
-    return Case(lambda p: check.order_of_limits(p, [pair], "planted"), -1, {"same": 0, "up": 1})
+    return Case(lambda p: check.order_of_limits(p, [pair], "L", "planted"), -1, {"same": 0, "up": 1})
 
 
 def same_limits() -> Case:
     pair = tuple(replace(started(Scene(1, level)), eta=0.5) for level in (0.8, 0.4))
-    return Case(lambda p: check.order_of_limits(p, [pair], "planted"), 0, {"down": -1, "up": 1})  # type: ignore[list-item]
+    return Case(lambda p: check.order_of_limits(p, [pair], "L", "planted"), 0, {"down": -1, "up": 1})  # type: ignore[list-item]
 
 
 def starting_radius() -> Case:

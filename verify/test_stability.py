@@ -300,12 +300,10 @@ def test_bottleneck(ledger):
     near, far = (started(Scene(2, level)) for level in (0.8, 0.2))
     taught = [replace(of, k=2, eta=0.4) for of in (near, far)]
     regime = "sampled prompts, d=8, n=64, B=16, Σ₀ = diag(0.8, 1) and diag(0.2, 1)"
-    ledger.record(
-        id, check.order_of_limits(0, [(taught[0], taught[1])], f"L_SFT, k=2, {regime}", "condition")
-    )
+    ledger.record(id, check.order_of_limits(0, [(taught[0], taught[1])], "L_SFT, k=2,", regime, "condition"))
     for k, form in ((2, "condition"), (3, "condition"), (1, "outside")):
         pair = replace(near, k=k), replace(far, k=k)
-        ledger.record(id, check.order_of_limits(-1, [pair], f"L_OS, k={k}, {regime}", form))
+        ledger.record(id, check.order_of_limits(-1, [pair], f"L_OS, k={k},", regime, form))
     # Fine-tuning's own limit, Theorem 4.2.
     bound = lambda s: 2 * len(s.w_star) / (taught_sum(s) * np.linalg.norm(s.Phi, 2) ** 2)  # noqa: E731
     ledger.record(id, check.limits(bound, taught, f"L_SFT, 2B/(c_k λ_max(ΦΦᵀ)), {regime}", "condition"))

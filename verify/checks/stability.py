@@ -188,15 +188,15 @@ def power(
 
 
 def order_of_limits(
-    prediction: int, pairs: Sequence[tuple[Start, Start]], regime: str, form: str = "printed"
+    prediction: int, pairs: Sequence[tuple[Start, Start]], loss: str, regime: str, form: str = "printed"
 ) -> Evidence:
-    """The sign of the change of η_max from first to second start, beyond the width of the brackets."""
+    """The sign of the change of η_max of ``loss`` from first to second start, beyond the brackets' width."""
     logs = [np.log(second.limit.middle / first.limit.middle) for first, second in pairs]
     width = 2 * np.log1p(RESOLUTION)
     found = [0 if abs(change) <= width else int(np.sign(change)) for change in logs]
     outcome = "agrees" if all(f == prediction for f in found) else "differs"
     shown = ", ".join(f"{np.exp(change):.3g}" for change in logs)
-    return Evidence("training", outcome, f"η_max changes by factors {shown}", regime, width, form=form)
+    return Evidence("training", outcome, f"η_max of {loss} times {shown}", regime, width, form=form)
 
 
 # The start ------------------------------------------------------------------------------------------
