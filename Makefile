@@ -5,6 +5,9 @@
 # make lint      ruff and mypy
 # make bench     times of the derivations and of the exact risks, beside what they are held to
 # make figures   the figures of notes/
+# make mutants small changes of the code, one at a time: do the tests notice?   (an hour)
+# make fuzz      10 000 cases of bad input to the public functions, 1000 on the command line
+# make calibrate  how often the sampled checks err on statements of known truth: notes/calibration.md
 # make seeds     20 runs of pytest verify/ with different base seeds: the same verdicts?
 
 PYTHON ?= python3
@@ -15,7 +18,7 @@ PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install verify test ledger lint bench figures seeds clean
+.PHONY: install verify test ledger lint bench figures fuzz mutants calibrate seeds clean
 
 install: $(STAMP)
 
@@ -33,6 +36,8 @@ test: $(STAMP)
 
 ledger: $(STAMP)
 	$(BIN)/python $(PYTEST) verify/ --profile standard --base-seed 0 --update-ledger
+	$(BIN)/python -m verify.routes.report
+	$(BIN)/python -m verify.output.readme
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -50,8 +55,17 @@ figures: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python tests/bench.py
 
+mutants: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/code_mutants.py
+
+fuzz: $(STAMP)
+	LSATHEORY_FUZZ=10000 $(BIN)/python $(PYTEST) tests/test_fuzz.py tests/test_fuzz_cli.py
+
+calibrate: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m verify.calibration
+
 seeds: $(STAMP)
 	$(BIN)/python -m verify.seeds
 
 clean:
-	rm -rf $(VENV) .lsatheory build *.egg-info
+	rm -rf $(VENV) .lsatheory mutants build *.egg-info

@@ -14,7 +14,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
-from numerics.errors import check_count, check_shape
+from numerics.errors import ArgumentError, check_batch, check_count, check_positive, check_shape
 
 Loss = Callable[[Tensor], Tensor]
 
@@ -25,6 +25,7 @@ def outcome_errors(V_block: Tensor, S: Tensor, w_star: Tensor, k: int) -> Tensor
     d = check_shape("w_star", w_star, "B", "d").shape[-1]
     check_shape("V_block", V_block, d, d)
     check_shape("S", S, *w_star.shape[-2:], d)
+    check_batch(V_block=V_block.shape[:-2], S=S.shape[:-3], w_star=w_star.shape[:-2])
     error = w_star
     for _ in range(k):
         error = error + torch.einsum("...bij,...bj->...bi", S, error) @ V_block.mT
@@ -57,6 +58,9 @@ def curvature(
     Raises :class:`scipy.sparse.linalg.ArpackNoConvergence` where Lanczos does not get there.
     """
     d = check_shape("V_block", V_block, "d", "d").shape[-1]
+    if check_shape("V_block", V_block, d, d).ndim != 2:
+        raise ArgumentError(f"V_block has shape {tuple(V_block.shape)}: must be one matrix, without batch")
+    check_positive("tolerance", tolerance)
     if d == 1:
         ones = torch.ones_like(V_block)
         return float(hessian_times(loss, V_block, ones)), ones

@@ -44,7 +44,7 @@ class CurveSetting:
             object.__setattr__(self, name, check_covariance_or_diagonal(name, getattr(self, name), d).cpu())
         if not self.Sigma0.any():
             raise ArgumentError("Sigma0 is zero: must not be, or Γ₀ has no inverse")
-        check_rate("eta", self.eta)
+        object.__setattr__(self, "eta", check_rate("eta", self.eta))
         check_count("n", self.n)
         for name in ("n_pre", "n_test"):
             given = getattr(self, name)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from numerics.errors import ArgumentError, check_covariance, rounding_slack
+from numerics.errors import ArgumentError, as_float64, check_covariance, rounding_slack
 
 
 def check_square(name: str, value: Tensor, d: int | None = None) -> Tensor:
     """``value`` as float64: a finite d × d matrix, or (d,) if it is diagonal or given by its diagonal."""
-    matrix = torch.as_tensor(value, dtype=torch.float64).detach()
+    matrix = as_float64(name, value)
     shape = tuple(matrix.shape)
     size = d if d is not None else max(shape[0], 1) if shape else 1
     if shape not in ((size,), (size, size)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from numerics.errors import check_count, check_shape
+from numerics.errors import check_batch, check_count, check_shape, check_type
 from numerics.model import chain_of_thought, embed, last_column, predicted_weights, teacher_sequence
 from numerics.prompts import Prompts
 
@@ -54,7 +54,8 @@ def pretraining_loss(V: Tensor, W: Tensor, prompts: Prompts) -> Tensor:
 
 def _per_prompt(V: Tensor, W: Tensor, prompts: Prompts) -> tuple[Tensor, Tensor]:
     """V and W with a dimension for the prompts of a run, which all share them."""
-    rows = 2 * prompts.d + 2
+    rows = 2 * check_type("prompts", prompts, Prompts).d + 2
     check_shape("V", V, rows, rows)
     check_shape("W", W, rows, rows)
+    check_batch(V=V.shape[:-2], W=W.shape[:-2], prompts=prompts.X.shape[:-3])
     return V.unsqueeze(-3), W.unsqueeze(-3)

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from numerics.errors import check_count, check_positive, check_rate, check_shape
+from numerics.errors import check_batch, check_count, check_positive, check_rate, check_real, check_shape
 
 
 def lsa(Z: Tensor, V: Tensor, W: Tensor, scale: float) -> Tensor:
     """f_LSA(Z) = Z + V Z · ZᵀWZ / scale, eq. (3.1); Z (..., 2d+2, m), V and W (..., 2d+2, 2d+2)."""
-    _check_layer(Z, V, W, scale)
+    scale = _check_layer(Z, V, W, scale)
     return Z + V @ (Z @ Z.mT) @ (W @ Z) / scale
 
 
@@ -33,13 +33,15 @@ def linear_attention(Z: Tensor, W_K: Tensor, W_Q: Tensor, W_V: Tensor, W_P: Tens
     check_shape("W_Q", W_Q, W_K.shape[-2], rows)
     check_shape("W_V", W_V, "q", rows)
     check_shape("W_P", W_P, rows, W_V.shape[-2])
-    check_positive("scale", scale)
+    scale = check_positive("scale", scale)
+    leading = {"Z": Z, "W_K": W_K, "W_Q": W_Q, "W_V": W_V, "W_P": W_P}
+    check_batch(**{name: tensor.shape[:-2] for name, tensor in leading.items()})
     return Z + W_P @ (W_V @ Z) @ (W_K @ Z).mT @ (W_Q @ Z) / scale
 
 
 def last_column(Z: Tensor, V: Tensor, W: Tensor, scale: float) -> Tensor:
     """f_LSA(Z)[:, −1] of eq. (3.1) by matrix-vector products, shape (..., 2d+2)."""
-    _check_layer(Z, V, W, scale)
+    scale = _check_layer(Z, V, W, scale)
     last = Z[..., -1]
     # einsum, not matmul: a V or W that the batch of prompts shares is then multiplied as one matrix
     # and not copied for each prompt.
@@ -58,6 +60,7 @@ def embed(X: Tensor, w_star: Tensor, w0: Tensor | None = None) -> Tensor:
     d = X.shape[-2]
     check_shape("w_star", w_star, d)
     w0 = torch.zeros_like(w_star) if w0 is None else check_shape("w0", w0, d)
+    check_batch(X=X.shape[:-2], w_star=w_star.shape[:-1], w0=w0.shape[:-1])
     y = torch.einsum("...dn,...d->...n", X, w_star)
     data = torch.cat([_expand(X, 2, y.shape[:-1]), y.unsqueeze(-2)], dim=-2)
     return _append(pad(data, (0, 0, 0, d + 1)), _weight_column(w0))
@@ -72,7 +75,10 @@ def assemble(V_block: Tensor, W_block: Tensor, label_entry: Tensor | float = -1.
     check_shape("V_block", V_block, "d", "d")
     d = V_block.shape[-1]
     check_shape("W_block", W_block, d, d)
+    if not isinstance(label_entry, Tensor):
+        label_entry = check_real("label_entry", label_entry)
     label = torch.as_tensor(label_entry, dtype=W_block.dtype, device=W_block.device)
+    check_batch(W_block=W_block.shape[:-2], label_entry=label.shape)
     V = pad(V_block, (0, d + 2, d + 1, 1))
     W = pad(W_block, (d + 1, 1, 0, d + 2)) + pad(label[..., None, None], (2 * d + 1, 0, d, d + 1))
     return V, W
@@ -103,7 +109,7 @@ def teacher_sequence(X: Tensor, w_star: Tensor, eta: float, i: int) -> Tensor:
 
     Column l is (0, 0, w_l, 1) with w_l = (1 − (1−η)^l) w*, so that w_0 = 0 for every η in (0, 1].
     """
-    check_rate("eta", eta)
+    eta = check_rate("eta", eta)
     check_count("i", i, 0)
     Z = embed(X, w_star)
     if i == 0:
@@ -131,9 +137,10 @@ def _expand(tensor: Tensor, kept: int, batch: torch.Size) -> Tensor:
     return tensor.expand(*batch, *tensor.shape[tensor.ndim - kept :])
 
 
-def _check_layer(Z: Tensor, V: Tensor, W: Tensor, scale: float) -> None:
+def _check_layer(Z: Tensor, V: Tensor, W: Tensor, scale: float) -> float:
     check_shape("Z", Z, "2d+2", "m")
     rows = Z.shape[-2]
     check_shape("V", V, rows, rows)
     check_shape("W", W, rows, rows)
-    check_positive("scale", scale)
+    check_batch(Z=Z.shape[:-2], V=V.shape[:-2], W=W.shape[:-2])
+    return check_positive("scale", scale)

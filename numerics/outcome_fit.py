@@ -15,7 +15,16 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
-from numerics.errors import ArgumentError, Diverged, check_count, check_positive, check_shape
+from numerics.errors import (
+    ArgumentError,
+    Diverged,
+    check_batch,
+    check_count,
+    check_positive,
+    check_shape,
+    check_type,
+    shown,
+)
 from numerics.prompts import sample_prompts
 
 POWER_STEPS = 40  # of the power iteration for the first curvature: a step size needs two digits
@@ -47,6 +56,8 @@ def draw_targets(
     check_count("d", d)
     if levels.ndim != 1:
         raise ArgumentError(f"levels has shape {tuple(levels.shape)}: must be one dimension, (r,)")
+    if not (torch.isfinite(levels) & (levels >= 0)).all():
+        raise ArgumentError(f"levels={shown(levels.tolist())}: must be finite and not negative")
     r = len(levels)
     if r > d:
         raise ArgumentError(f"levels has {r} entries: must have at most d = {d}")
@@ -59,9 +70,10 @@ def draw_targets(
 def fit_loss(columns: Tensor, targets: Targets, k: int) -> Tensor:
     """L_OS = 1/(2B) Σ ‖w* − ŵ_k‖² after k ≥ 1 steps, shape (...)."""
     check_count("k", k)
-    S, w = targets
+    S, w = check_type("targets", targets, Targets)
     r = S.shape[-1]
     check_shape("columns", columns, w.shape[-1], r)
+    check_batch(columns=columns.shape[:-2], targets=w.shape[:-2])
     error = w
     for _ in range(k):
         moved = (S @ error[..., :r, None])[..., 0]
@@ -74,6 +86,8 @@ def first_curvature(columns: Tensor, targets: Targets, k: int) -> Tensor:
 
     From below, to about a per cent: for step sizes.
     """
+
+    check_shape("columns", columns, "d", "r")
 
     def slope(at: Tensor) -> Tensor:
         (found,) = torch.autograd.grad(fit_loss(at, targets, k).sum(), at, create_graph=True)
@@ -98,7 +112,9 @@ def descend(
     ``step_size`` is in units of 1/λ_max of the Hessian at the start, each run with its own.  Raises
     :class:`~numerics.errors.Diverged` for a run whose loss is no longer finite.
     """
-    check_positive("step_size", step_size)
+    step_size = check_positive("step_size", step_size)
+    if not isinstance(keep, Sequence) or not keep:
+        raise ArgumentError(f"keep={shown(keep)}: must be a list of numbers of steps")
     last = max(check_count("keep", t, 0) for t in keep)
     steps = step_size / first_curvature(columns, targets, k)
     current, found = columns.detach().clone(), {}
@@ -123,6 +139,8 @@ def minimise(
     """A minimum near ``columns`` (d, r), one run, by L-BFGS until no entry of the gradient is above
     ``gradient``, or ``iterations`` are used up: ``Fit.gradient`` says which."""
     start = check_shape("columns", columns, "d", "r")
+    check_positive("gradient", gradient)
+    check_count("iterations", iterations)
 
     def value(x: np.ndarray) -> tuple[float, np.ndarray]:
         leaf = torch.as_tensor(x.reshape(start.shape)).requires_grad_()

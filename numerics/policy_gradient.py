@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.errors import ArgumentError, check_count, check_positive, check_shape
+from numerics.errors import ArgumentError, check_batch, check_count, check_positive, check_shape, check_type
 from numerics.prompts import Prompts
 from numerics.reduced import rollout
 from numerics.training import Observer, gradient_descent
@@ -58,7 +58,8 @@ class Estimator:
 
 def sample_actions(mean: Tensor, sigma: float, size: int, generator: torch.Generator) -> Tensor:
     """``size`` actions from N(mean, σ²I) for each mean (..., d): shape (..., size, d), without gradient."""
-    check_positive("sigma", sigma)
+    sigma = check_positive("sigma", sigma)
+    check_type("generator", generator, torch.Generator)
     d = check_shape("mean", mean, "d").shape[-1]
     shape = (*mean.shape[:-1], check_count("size", size), d)
     normal = torch.randn(shape, dtype=mean.dtype, device=generator.device, generator=generator)
@@ -67,15 +68,20 @@ def sample_actions(mean: Tensor, sigma: float, size: int, generator: torch.Gener
 
 def log_probability(actions: Tensor, mean: Tensor, sigma: float) -> Tensor:
     """log π of actions (..., G, d) under N(mean, σ²I), mean (..., d): shape (..., G)."""
-    check_positive("sigma", sigma)
+    sigma = check_positive("sigma", sigma)
     d = check_shape("mean", mean, "d").shape[-1]
     check_shape("actions", actions, "G", d)
-    policy = torch.distributions.Normal(mean.unsqueeze(-2), sigma)
+    check_batch(actions=actions.shape[:-2], mean=mean.shape[:-1])
+    # Unchecked: a mean that has diverged is one for the loss to show.
+    policy = torch.distributions.Normal(mean.unsqueeze(-2), sigma, validate_args=False)
     return policy.log_prob(actions).sum(-1)
 
 
 def reward(actions: Tensor, w_star: Tensor) -> Tensor:
     """−½‖w − w*‖² of actions (..., G, d) for tasks (..., d): shape (..., G)."""
+    d = check_shape("w_star", w_star, "d").shape[-1]
+    check_shape("actions", actions, "G", d)
+    check_batch(actions=actions.shape[:-2], w_star=w_star.shape[:-1])
     return -(actions - w_star.unsqueeze(-2)).square().sum(-1) / 2
 
 
@@ -86,6 +92,9 @@ def surrogate(
 
     ``mean`` (..., d) is the policy's, ŵ_k with its graph; actions are drawn here, G for each.
     """
+    check_type("estimator", estimator, Estimator)
+    check_shape("w_star", w_star, check_shape("mean", mean, "d").shape[-1])
+    check_batch(mean=mean.shape[:-1], w_star=w_star.shape[:-1])
     actions = sample_actions(mean, sigma, estimator.size, generator)
     advantages = estimator.advantages(reward(actions, w_star))
     return (advantages * log_probability(actions, mean, sigma)).mean(-1)
@@ -119,6 +128,7 @@ def train(
 
 def policy_mean(V_block: Tensor, prompts: Prompts, k: int) -> Tensor:
     """ŵ_k at W̃ = I for Ṽ (..., d, d) and prompts (..., B, d, n): shape (..., B, d)."""
+    check_type("prompts", prompts, Prompts)
     d = check_shape("V_block", V_block, prompts.d, prompts.d).shape[-1]
     eye = torch.eye(d, dtype=V_block.dtype, device=V_block.device)
     return rollout(V_block.unsqueeze(-3), eye, prompts.S, prompts.w_star, k)[..., -1, :]

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 import torch
 from torch import Tensor
 
-from numerics.errors import ArgumentError, check_count, check_covariance
+from numerics.errors import ArgumentError, check_count, check_covariance, check_type, shown
 from numerics.losses import pretraining_loss
 from numerics.model import assemble
 from numerics.prompts import sample_prompts
@@ -44,10 +44,11 @@ def pretrain(
     check_count("steps", steps)
     check_count("batch", batch)
     check_count("replicas", replicas)
-    if not free or not set(free) <= set(NAMES):
-        raise ArgumentError(f"free={sorted(free)}: must be a non-empty subset of {', '.join(NAMES)}")
-    if set(initial) != set(NAMES):
-        raise ArgumentError(f"initial has the keys {sorted(initial)}: must have exactly {', '.join(NAMES)}")
+    check_type("generator", generator, torch.Generator)
+    if not isinstance(free, AbstractSet) or not free or not free <= set(NAMES):
+        raise ArgumentError(f"free={shown(free)}: must be a non-empty subset of {', '.join(NAMES)}")
+    if not isinstance(initial, Mapping) or set(initial) != set(NAMES):
+        raise ArgumentError(f"initial={shown(initial)}: must have exactly {', '.join(NAMES)}")
     shapes = {"V": (d, d), "W": (d, d), "label": ()}
     start = {name: _per_replica(name, initial[name], shapes[name], replicas, generator) for name in NAMES}
     trained = [name for name in NAMES if name in free]

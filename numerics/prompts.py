@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.errors import ArgumentError, check_count, check_covariance, check_shape, rounding_slack
+from numerics.errors import (
+    ArgumentError,
+    check_count,
+    check_covariance,
+    check_shape,
+    check_type,
+    rounding_slack,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +76,7 @@ def sample_prompts(
     """
     check_count("n", n)
     leading = tuple(check_count("size", s) for s in (size if isinstance(size, tuple) else (size,)))
+    check_type("generator", generator, torch.Generator)
     if not leading:
         raise ArgumentError("size=(): must be an integer or a non-empty tuple of integers")
     if antithetic and leading[-1] % 2:

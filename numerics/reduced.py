@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from numerics.errors import check_count, check_shape
+from numerics.errors import check_batch, check_count, check_shape
 
 
 def step(w: Tensor, V_block: Tensor, W_block: Tensor, S: Tensor, w_star: Tensor) -> Tensor:
@@ -19,6 +19,9 @@ def step(w: Tensor, V_block: Tensor, W_block: Tensor, S: Tensor, w_star: Tensor)
     check_shape("V_block", V_block, d, d)
     check_shape("W_block", W_block, d, d)
     check_shape("S", S, d, d)
+    matrices = {"V_block": V_block, "W_block": W_block, "S": S}
+    leading = {name: matrix.shape[:-2] for name, matrix in matrices.items()}
+    check_batch(w=w.shape[:-1], w_star=w_star.shape[:-1], **leading)
     error = _apply(W_block, w) - w_star
     return w + _apply(V_block, _apply(S, error))
 

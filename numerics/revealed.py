@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from numerics.diagonal import check_covariance_or_diagonal, check_square, times
-from numerics.errors import ArgumentError, check_count
+from numerics.errors import ArgumentError, check_count, check_type, shown
 from numerics.prompts import _square_root
 
 CHUNK = 2**22  # numbers held at once: 16 MiB in float32
@@ -134,8 +134,8 @@ def _checked(
     """V and Σ^{1/2} in float64 on ``device``, each (d, d) or its diagonal (d,)."""
     for name, value in counts.items():
         check_count(name, value, 0 if name == "k" else 1)
-    if dtype not in (torch.float32, torch.float64):
-        raise ArgumentError(f"dtype={dtype}: must be torch.float32 or torch.float64")
+    if not any(dtype is known for known in (torch.float32, torch.float64)):
+        raise ArgumentError(f"dtype={shown(dtype)}: must be torch.float32 or torch.float64")
     covariance = check_covariance_or_diagonal("Sigma", Sigma)
     block = check_square("V", V, len(covariance))
     root = covariance.sqrt() if covariance.ndim == 1 else _square_root(covariance)
@@ -160,6 +160,7 @@ def k_step_errors(
     In ``dtype`` (float32 or float64) throughout.  Raises :class:`~numerics.errors.ArgumentError` for bad
     counts, shapes, types, and for what is no covariance; ``OverflowError`` where errors outgrow ``dtype``.
     """
+    check_type("generator", generator, torch.Generator)
     V, root = _checked(V, Sigma, dtype, generator.device, n=n, k=k, size=size)
     onto = (V * root if root.ndim == 1 else times(V, root)).div(n).to(dtype)  # VΣ^{1/2}/n
     root, d = root.to(dtype), len(root)
@@ -193,6 +194,7 @@ def k_step_errors_by_definition(
 
     Arguments, result and errors as there; 4knd operations a prompt.
     """
+    check_type("generator", generator, torch.Generator)
     V, root = (x.to(dtype) for x in _checked(V, Sigma, dtype, generator.device, n=n, k=k, size=size))
     d = len(root)
     batch = max(1, CHUNK // ((n + 4) * d))

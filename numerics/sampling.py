@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from numerics.diagonal import check_covariance_or_diagonal, full, times
-from numerics.errors import check_count
+from numerics.errors import check_count, check_type
 from numerics.prompts import _normal, _square_root, sample_prompts
 from numerics.revealed import RevealedWishart, k_step_errors, k_step_errors_by_definition
 
@@ -42,6 +42,7 @@ def sft_targets(A: Tensor, n: int, B: int, generator: torch.Generator) -> tuple[
     """
     check_count("n", n)
     check_count("B", B)
+    check_type("generator", generator, torch.Generator)
     A = check_covariance_or_diagonal("A", A)
     root = (A.sqrt() if A.ndim == 1 else _square_root(A)).to(generator.device)
     shape = (A.shape[0], B)

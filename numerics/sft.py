@@ -45,7 +45,7 @@ def sft_minimiser(Omega: Tensor, Phi: Tensor, gamma0_inv: Tensor, eta: float) ->
     Ω and Φ (d, B); the rank of Φ is judged as in :func:`pseudo_inverse`.  η in (0, 1].  Raises
     :class:`ArgumentError` for shapes that do not fit, entries that are not finite and η out of range.
     """
-    G = _check_targets(Omega, Phi, gamma0_inv, eta)
+    G, eta = _check_targets(Omega, Phi, gamma0_inv, eta)
     return _minimiser(Omega, Phi, G, eta)
 
 
@@ -56,9 +56,11 @@ def first_order_operators(
 
     Arguments and errors as for :func:`sft_minimiser`; A is the covariance of the post-training features.
     """
-    G = _check_targets(Omega, Phi, gamma0_inv, eta)
+    G, eta = _check_targets(Omega, Phi, gamma0_inv, eta)
     A = check_covariance_or_diagonal("A", A, Phi.shape[0]).to(Phi.device)
     M = times(A, Omega)
+    if not torch.isfinite(M).all():
+        raise ArgumentError("Omega, A: must be nearer to 1 in size, AΩ is beyond float64")
     V_S = _minimiser(Omega, M, G, eta)
     return V_S, -V_S @ (Phi - M) @ pseudo_inverse(M)
 
@@ -76,7 +78,7 @@ def risk_curve(
     too; others raise :class:`ArgumentError`, as do shapes that do not fit, entries that are not finite,
     η outside (0, 1], a Σ that is no covariance and n_test < 1.
     """
-    G = _check_targets(Omega, Phi, gamma0_inv, eta)
+    G, eta = _check_targets(Omega, Phi, gamma0_inv, eta)
     check_count("n_test", n_test)
     d, B_max = Phi.shape
     Sigma = check_covariance_or_diagonal("Sigma", Sigma, d).to(Phi.device)
@@ -202,12 +204,12 @@ def _minimiser(Omega: Tensor, Phi: Tensor, G: Tensor, eta: float) -> Tensor:
     return (times(G, Phi) - eta * Omega) @ pseudo_inverse(Phi) - full(G)
 
 
-def _check_targets(Omega: Tensor, Phi: Tensor, gamma0_inv: Tensor, eta: float) -> Tensor:
-    """Γ₀⁻¹ on the targets' device, after the checks of what all functions of (4.1) take."""
+def _check_targets(Omega: Tensor, Phi: Tensor, gamma0_inv: Tensor, eta: float) -> tuple[Tensor, float]:
+    """Γ₀⁻¹ on the targets' device and η, after the checks of what all functions of (4.1) take."""
     _check_columns("Phi", Phi, "d", "B")
     _check_columns("Omega", Omega, *Phi.shape)
-    check_rate("eta", eta)
-    return check_square("gamma0_inv", gamma0_inv, Phi.shape[0]).to(Phi.device)
+    rate = check_rate("eta", eta)
+    return check_square("gamma0_inv", gamma0_inv, Phi.shape[0]).to(Phi.device), rate
 
 
 def _check_columns(name: str, value: Tensor, *shape: int | str) -> Tensor:

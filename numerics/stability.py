@@ -15,9 +15,11 @@ from torch import Tensor
 
 from numerics.errors import ArgumentError, check_count, check_positive, check_rate, check_shape
 from numerics.reduced import step
+from numerics.training import check_growth
 
 Loss = Callable[[Tensor], Tensor]  # (..., d, d) → (...)
 REPLICAS = 12
+FINEST = 1e-12
 WIDEST = 2.0**12  # how far from the guess the limit is looked for, either way
 
 
@@ -40,6 +42,16 @@ def first_failure(loss: Loss, start: Tensor, step_sizes: Tensor, steps: int, gro
     A run fails when its loss exceeds ``growth`` times its first value or is not finite, in any of ``steps``
     updates, or ends above its first value.
     """
+    d = check_shape("start", start, "d", "d").shape[-1]
+    check_shape("start", start, d, d)
+    check_shape("step_sizes", step_sizes, "R")
+    if start.ndim != 2 or step_sizes.ndim != 1:
+        raise ArgumentError(
+            f"start has shape {tuple(start.shape)}, step_sizes {tuple(step_sizes.shape)}: "
+            "must be (d, d) and (R,)"
+        )
+    check_count("steps", steps)
+    check_growth(growth)
     V = start.detach().expand(len(step_sizes), *start.shape).clone()
     first = loss(V).detach()
     alive = len(step_sizes)  # only those below the first that failed can matter
@@ -69,13 +81,15 @@ def largest_stable_step(
 
     Raises :class:`ArgumentError` for a bad argument, and for no limit within a factor 4096 of ``guess``.
     """
-    check_positive("guess", guess)
-    check_positive("resolution", resolution)
+    guess, resolution = check_positive("guess", guess), check_positive("resolution", resolution)
+    if resolution < FINEST:
+        raise ArgumentError(
+            f"resolution={resolution!r}: must be at least {FINEST:g}, float64 tells no finer steps"
+        )
     check_count("steps", steps)
     d = check_shape("start", start, "d", "d").shape[-1]
     check_shape("start", start, d, d)
-    if not growth > 1:
-        raise ArgumentError(f"growth={growth!r}: must be above 1")
+    check_growth(growth)
 
     low, high = guess / 8, guess * 8
     while True:
@@ -97,9 +111,11 @@ def largest_stable_step(
 def supervised_loss_of(S: Tensor, w_star: Tensor, eta: float, k: int) -> Loss:
     """Ṽ ↦ L_SFT(Ṽ, I) for prompts with covariances S (B, d, d) and w_star (B, d), by steps of eq. (A.1)
     from the supervised path w_i = (1 − (1−η)^i) w*, i = 0, …, k."""
-    check_rate("eta", eta)
+    eta = check_rate("eta", eta)
     check_count("k", k, 0)
-    B, d = check_shape("w_star", w_star, "B", "d").shape
+    if check_shape("w_star", w_star, "B", "d").ndim != 2:
+        raise ArgumentError(f"w_star has shape {tuple(w_star.shape)}: must be (B, d)")
+    B, d = w_star.shape
     check_shape("S", S, B, d, d)
     identity = torch.eye(d, dtype=torch.float64)
     path = [(1 - (1 - eta) ** i) * w_star for i in range(k + 2)]

@@ -12,13 +12,23 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from numerics.errors import ArgumentError, Diverged, check_count, check_positive
+from numerics.errors import ArgumentError, Diverged, check_count, check_positive, check_real, shown
 
 Loss = Callable[[list[Tensor]], Tensor]
 Observer = Callable[[int, list[Tensor]], None]
 GROWTH = 1e12  # no run that comes back was ever this many times above its start
 AT_REST = torch.finfo(torch.float64).eps ** 2  # a loss that is rounding, squared
 ITERATIONS = 30  # of the power method: an estimate for an error message
+
+
+def check_growth(growth: float) -> float:
+    """``growth`` if it is above 1; ∞ is allowed."""
+    if isinstance(growth, float) and growth == math.inf:
+        return growth
+    number = check_real("growth", growth, "be above 1")
+    if not number > 1:
+        raise ArgumentError(f"growth={shown(growth)}: must be above 1")
+    return number
 
 
 def gradient_descent(
@@ -36,10 +46,9 @@ def gradient_descent(
     step size that is not positive or a ``growth`` of 1 or less, and :class:`~numerics.errors.Diverged` when
     an entry of the loss exceeds ``growth`` times its first value, or it or a parameter is not finite.
     """
-    check_positive("step_size", step_size)
+    step_size = check_positive("step_size", step_size)
     check_count("steps", steps, 0)
-    if not growth > 1:
-        raise ArgumentError(f"growth={growth!r}: must be above 1")
+    growth = check_growth(growth)
     current = _detached(parameters)
     _report(observe, 0, current)
     most: Tensor | None = None
@@ -87,7 +96,7 @@ def adam(
 
     Everything else is as in :func:`gradient_descent`.
     """
-    check_positive("lr", lr)
+    lr = check_positive("lr", lr)
     check_count("steps", steps, 0)
     leaves = [p.requires_grad_() for p in _detached(parameters)]
     optimizer = torch.optim.Adam(leaves, lr=lr)

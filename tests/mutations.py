@@ -166,7 +166,6 @@ def shared_work() -> Iterator[None]:
         "allocation",
         "risk",
         "population",
-        "sparsity",
         "pretraining",
         "joint",
         "kstep",

@@ -67,8 +67,8 @@ from verify.stats import equivalence_test, least_first
 def compare(seed, factor, profile):
     rng = np.random.default_rng(seed)
     return equivalence_test(
-        lambda size: 2.0 + rng.standard_normal((size, 1)), factor, 2.0, 0.1 * profile.delta_factor, 1e-3,
-        least_first(1e-3, 4, 1), 4,
+        lambda size: 2.0 + rng.standard_normal((size, 1)), factor, 2.0, 0.1 * profile.delta_factor, 1e-7,
+        least_first(1e-7, 4, 1), 4,
     )
 
 
@@ -93,9 +93,10 @@ def test_false(ledger, seed, profile, factor, form):
 
 
 @pytest.mark.statements("true-1")
-def test_settings(profile):
+def test_settings(profile, request):
     assert settings().max_examples == profile.examples
-    assert settings().derandomize
+    assert settings().derandomize == (not request.config.getoption("base_seed", None))
+    assert settings().deadline is None
     assert settings().database is None
 """
 

@@ -306,7 +306,7 @@ def test_hardness_is_convex_at_fixed_trace():
         (lambda: full_risk_allocation(np.zeros((2, 2)), np.eye(2), 2, 0.5), "Sigma0 is zero"),
         (lambda: full_risk_allocation(np.eye(2), np.eye(3), 2, 0.5), "Delta has shape"),
         (lambda: full_risk_allocation(np.eye(2), -np.eye(2), 2, 0.5), "Delta has the eigenvalue"),
-        (lambda: post_training_risk(np.eye(3), np.eye(2), np.eye(2), 2, 0.5), "gamma0 has shape"),
+        (lambda: post_training_risk(np.eye(3), np.eye(2), np.eye(2), 2, 0.5), "A has shape"),
         (lambda: risk_parts(np.eye(3), np.eye(2), 2), "V has shape"),
         (lambda: allocation_table(((1, 1.0, 0.0),), (2,)), "levels="),
         (lambda: allocation_table(((0, 1.0, 1.0),), (2,)), "levels=0"),

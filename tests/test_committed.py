@@ -7,11 +7,17 @@ import pytest
 from theory import statements  # noqa: F401
 from theory.statement import registry
 from verify.ledger import store
+from verify.ledger.kills import committed_kills
 from verify.output.latex import document
 from verify.output.markdown import ledger_markdown
+from verify.profiles import MOST_CHECKS, PROFILES
 
 
-@pytest.mark.parametrize(("name", "render"), [("ledger.md", ledger_markdown), ("statements.tex", document)])
+def _markdown(rows: list[store.Row]) -> str:
+    return ledger_markdown(rows, committed_kills())
+
+
+@pytest.mark.parametrize(("name", "render"), [("ledger.md", _markdown), ("statements.tex", document)])
 def test_rendering_is_current(name, render):
     committed = store.load(store.committed_path())
     assert store.committed_path().with_name(name).read_text(encoding="utf-8") == render(committed)
@@ -25,3 +31,17 @@ def test_formulas_are_those_of_the_theory():
         for s, r in zip(registry().values(), committed, strict=True)
     ]
     assert store.stale(fresh, committed) == []
+
+
+def test_sampled_checks_keep_the_declared_total():
+    """The probability of any error in the run that the committed ledger is of, by the union bound."""
+    committed = store.load(store.committed_path())
+    alphas = [e["alpha"] for row in committed for e in row["evidence"] if e["alpha"]]
+    assert len(alphas) <= MOST_CHECKS
+    assert sum(alphas) <= PROFILES["standard"].family <= 1e-6
+
+
+def test_sampled_checks_say_what_they_detect():
+    for row in store.load(store.committed_path()):
+        for e in row["evidence"]:
+            assert not e["alpha"] or 0 < e["detects"] <= e["delta"]

@@ -82,7 +82,7 @@ problems = st.integers(1, 5).flatmap(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(problems)
 def test_a_projection_is_its_own_square(problem: tuple[Array, Array, float, Array]) -> None:
     """tr Π = min(B, rank), and tr(ΠGΠ) = tr(GΠ), for any levels, singular ones too."""
@@ -96,7 +96,7 @@ def test_a_projection_is_its_own_square(problem: tuple[Array, Array, float, Arra
     assert (found.w[c == 0] == 0).all()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(problems, st.floats(0.1, 0.9))
 def test_equal_blocks_may_be_split(problem: tuple[Array, Array, float, Array], share: float) -> None:
     """Halves of a block, and blocks of no weight, change nothing."""

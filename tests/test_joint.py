@@ -99,7 +99,7 @@ def reduced(logs: Array, spectrum: Array, n: int, beta: float) -> float:
 @given(
     st.integers(0, 2**32), st.sampled_from([1, 3, 20]), st.sampled_from([0.02, 0.3, 0.97]), st.integers(1, 20)
 )
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 def test_no_other_start_does_better(seed, n, eta, k):
     """The reduced problem from random starts: the alternation is not stuck in a minimum of its own."""
     source = np.random.default_rng(seed)
@@ -114,7 +114,7 @@ def test_no_other_start_does_better(seed, n, eta, k):
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50)
 def test_dense_blocks_are_never_below(seed):
     """Of the blocks near the minimiser and far from it, none has less loss, and diagonal ones have less."""
     source = np.random.default_rng(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 from dataclasses import replace
@@ -17,6 +18,7 @@ from verify.ledger.evidence import Evidence
 from verify.ledger.verdict import VERDICTS, verdict
 from verify.profiles import PROFILES, profile_named
 
+GENERAL = replace(IF, corrected=sp.Integer(0))  # says what holds without the condition
 CASES = [
     # confirmed: one symbolic and one numeric kind, whichever they are
     (PLAIN, "der+ mc+", "confirmed"),
@@ -61,6 +63,10 @@ CASES = [
     (replace(IF, counterexample=None), "der+condition mc+condition ex-outside", "open"),
     (replace(IF, corrected=sp.Integer(0)), "der+condition mc+condition ex-outside", "open"),
     (replace(IF, corrected=sp.Integer(0)), "der- der+corrected mc+corrected", "open"),
+    (GENERAL, "der+condition mc+condition ex-outside der+corrected sc+corrected", "confirmed-if"),
+    (GENERAL, "der+condition mc+condition ex-outside der+corrected", "open"),
+    (GENERAL, "der+condition mc+condition ex-outside der+corrected sc+corrected mc-corrected", "open"),
+    (GENERAL, "der+condition mc+condition ex-outside der+corrected sc+corrected ex+", "open"),
     # misprint and refuted: the same evidence, the consequences decide
     (WRONG, "der- der+corrected mc+corrected", "misprint"),
     (MATTERS, "der- der+corrected mc+corrected", "refuted"),
@@ -118,6 +124,40 @@ def test_evidence_is_validated(changed: dict, named: str) -> None:
         Evidence(**{**good, **changed})
 
 
+def test_evidence_says_what_is_allowed_and_takes_the_border() -> None:
+    good = Evidence("monte-carlo", "agrees", "0", "d = 3", 0.01)
+    kinds = "derivation, exact, property, monte-carlo, training, scaling"
+    words = {
+        "kind": f"'proof': must be one of {kinds}",
+        "outcome": "'': must be one of agrees, differs, undecided",
+        "form": "'other': must be one of printed, condition, outside, corrected",
+        "measured": "' ': must say something in words",
+        "regime": "3: must say something in words",
+        "alpha": "-1e-09: must lie in [0, 1)",
+        "seconds": "-1e-09: must not be negative",
+    }
+    for name, text in words.items():
+        with pytest.raises(ArgumentError) as caught:
+            replace(good, **{name: ast.literal_eval(text.split(": must")[0])})
+        assert str(caught.value) == f"{name}={text}"
+    for name, where in (("delta", "tolerated"), ("detects", "sampled")):
+        for value in (0.0, -1.0, float("nan")):
+            with pytest.raises(ArgumentError) as caught:
+                replace(good, **{name: value})
+            assert str(caught.value) == f"{name}={value}: must be positive, or None where nothing is {where}"
+        assert getattr(replace(good, **{name: 1e-300}), name) == 1e-300
+    with pytest.raises(ArgumentError) as caught:
+        replace(good, delta=None)
+    assert str(caught.value) == (
+        "delta=None: a monte-carlo check must declare the tolerance that it establishes"
+    )
+    with pytest.raises(ArgumentError, match="alpha=nan"):
+        replace(good, alpha=float("nan"))
+    with pytest.raises(ArgumentError, match="seconds=nan"):
+        replace(good, seconds=float("nan"))
+    assert replace(good, kind="exact", delta=None, alpha=0.0, seconds=0.0).delta is None
+
+
 def test_row_contract() -> None:
     plain, wrong, _ = rows()
     assert list(plain) == [
@@ -146,6 +186,7 @@ def test_row_contract() -> None:
         "delta": 0.01,
         "alpha": 1e-4,
         "form": "printed",
+        "detects": 0.01,
     }
 
 

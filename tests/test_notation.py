@@ -161,7 +161,7 @@ def test_missing_pdflatex_fails_in_ci_and_skips_elsewhere(monkeypatch, tmp_path)
         (nt.NormSquared(nt.w_star), r"\left\| w^{*} \right\|^2"),
         (nt.Expectation(sp.Trace(S), "X"), r"\mathbb{E}_{X}\left[ \operatorname{tr}\left(S \right) \right]"),
         (nt.MatrixExpectation(S), r"\mathbb{E}\left[ S \right]"),
-        (nt.zeros(d, nt.i + 1), r"0_{d \times (i + 1)}"),
+        (nt.Zeros(d, nt.i + 1), r"0_{d \times (i + 1)}"),
         (nt.Column(sp.Integer(0), sp.Integer(1)), r"\begin{bmatrix} 0 \\ 1 \end{bmatrix}"),
         (nt.Tends(eta, B, sp.oo, nt.alpha), r"\lim_{B \to \infty} \eta = \alpha"),
         (nt.SameLimit(eta, nt.alpha), r"\eta \simeq \alpha"),

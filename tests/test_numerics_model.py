@@ -201,6 +201,43 @@ BAD_CALLS = {
 }
 
 
+def test_teacher_sequence_grows_by_one_column_at_a_time() -> None:
+    Z = model.teacher_sequence(X, W_STAR, 0.3, 3)
+    for i in range(4):
+        assert torch.equal(model.teacher_sequence(X, W_STAR, 0.3, i), Z[:, : 4 + 1 + i])
+
+
+def test_assembly_keeps_all_leading_dimensions() -> None:
+    a, b, label = normal(1, 4, 3, 2, 2), normal(2, 4, 3, 2, 2), normal(3, 4, 3)
+    V, W = model.assemble(a, b, label)
+    assert V.shape == W.shape == (4, 3, 6, 6)
+    V_one, W_one = model.assemble(a[3, 1], b[3, 1], label[3, 1])
+    assert torch.equal(V[3, 1], V_one)
+    assert torch.equal(W[3, 1], W_one)
+
+
+def test_a_batch_of_the_prompts_or_of_their_start_alone_is_broadcast() -> None:
+    starts, prompts = normal(6, 3, 2), normal(7, 3, 2, 4)
+    many = model.embed(X, W_STAR, starts)
+    assert torch.equal(many, torch.stack([model.embed(X, W_STAR, w0) for w0 in starts]))
+    one = model.embed(prompts, W_STAR, starts[0])
+    assert torch.equal(one, torch.stack([model.embed(each, W_STAR, starts[0]) for each in prompts]))
+    # Runs that share their prompts: the batch of V and W is the columns' alone.
+    V, W = normal(1, 3, 6, 6) / 4, normal(2, 3, 6, 6) / 4
+    Z = model.chain_of_thought(V, W, X, W_STAR, 2)
+    for r in range(3):
+        single = model.chain_of_thought(V[r], W[r], X, W_STAR, 2)
+        bound = model.chain_of_thought(V[r].abs(), W[r].abs(), X.abs(), W_STAR.abs(), 2)
+        assert close(Z[r], single, 4 * (layer_roundings(6, 7) + 4), bound)
+
+
+def test_results_stay_on_the_device_of_the_input() -> None:
+    # Nothing is computed on the device "meta", and no other device's tensor may meet one of it.
+    a, b, X_, w = (t.to("meta") for t in (D4, D4, X, W_STAR))
+    for found in (*model.assemble(a, b), *model.assemble(a, b, 0.5), model.teacher_sequence(X_, w, 0.3, 2)):
+        assert found.device.type == "meta"
+
+
 @pytest.mark.parametrize("name", BAD_CALLS)
 def test_bad_argument_is_named(name: str) -> None:
     with pytest.raises(ArgumentError, match=rf"^{name}( has shape|=).*: must (be|lie) [^\n]*$"):

@@ -101,7 +101,7 @@ def test_minimiser_stops_where_it_says():
         ({"levels": torch.ones(5).double()}, "levels has 5 entries: must have at most d = 3"),
         ({"d": 0}, "d=0"),
         ({"levels": torch.ones(2, 2).double()}, "levels has shape"),
-        ({"levels": -torch.ones(2).double()}, "covariance"),
+        ({"levels": -torch.ones(2).double()}, "levels"),
         ({"n": 0}, "n=0"),
     ],
 )

@@ -115,12 +115,21 @@ def test_zero_and_diagonal_covariances_are_exact() -> None:
     assert X[:, [0, 2]].all()
 
 
+def test_an_eigenvalue_counts_as_zero_up_to_the_rounding_of_the_largest() -> None:
+    slack = 2 * 1e-13 * 3.0  # d · 1e-13 of the largest entry
+    for least, expected in [(slack, False), (1.001 * slack, True), (-slack, False)]:
+        X = sample_prompts(torch.diag(torch.tensor([3.0, least]).double()), 3, 4, seeded(1, "cpu")).X
+        assert X[:, 0].all()
+        assert bool(X[:, 1].any()) is expected
+
+
 def test_antithetic_pairs() -> None:
-    prompts = draw(1, (2, 6), antithetic=True)
-    assert torch.equal(prompts.X[:, :3], prompts.X[:, 3:])
-    assert torch.equal(prompts.w_star[:, :3], -prompts.w_star[:, 3:])
-    assert torch.equal(prompts.y[:, :3], -prompts.y[:, 3:])
-    assert len(prompts.w_star.abs().unique()) == 2 * 3 * 3  # no other repetition
+    prompts = draw(1, (3, 2, 6), antithetic=True)
+    assert prompts.X.shape == (3, 2, 6, 3, 5)
+    assert torch.equal(prompts.X[..., :3, :, :], prompts.X[..., 3:, :, :])
+    assert torch.equal(prompts.w_star[..., :3, :], -prompts.w_star[..., 3:, :])
+    assert torch.equal(prompts.y[..., :3, :], -prompts.y[..., 3:, :])
+    assert len(prompts.w_star.abs().unique()) == 3 * 2 * 3 * 3  # no other repetition
 
 
 IDENTITY = torch.eye(3).double()

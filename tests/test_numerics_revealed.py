@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,6 +135,7 @@ def test_the_answers_are_of_one_symmetric_matrix(name: str, d: int, n: int) -> N
     assert (
         products - torch.diag_embed((products.diagonal(dim1=1, dim2=2) > 0.5).double())
     ).abs().max() < 1e-14
+    assert gram.rank.dtype == torch.long
     assert gram.rank.max() <= d
     if name == "the same again":  # a direction made of rounding may be added: it changes no answer
         assert (Y - Y[:, :1]).abs().max() <= 1e-12 * scale
@@ -148,6 +150,18 @@ def test_directions_are_orthogonal_where_questions_hardly_differ() -> None:
     Q = gram._q.transpose(0, 1)
     assert (gram.rank == 3).all()
     assert (Q @ Q.mT - torch.eye(3)).abs().max() < 1e-14
+
+
+def test_one_batch_may_hold_old_and_new_questions() -> None:
+    d, n, size = 4, 6, 20
+    gram = RevealedWishart(d, n, size, d, seeded(4, "cpu"), torch.float64)
+    old = torch.arange(size) % 2 == 0  # these ask the same each time, the others for a new column
+    first = torch.linspace(1, 2, size * d, dtype=torch.float64).reshape(size, d)
+    columns = [gram.times(torch.where(old[:, None], first, e)) for e in torch.eye(d).double()]
+    Y = torch.stack(columns, 1)
+    assert (Y[old] - Y[old][:, :1]).abs().max() <= 1e-12 * Y.abs().max()
+    assert (torch.linalg.matrix_rank(Y[~old]) == d).all()
+    assert (gram.rank[~old] == d).all()
 
 
 def test_all_of_the_matrix_is_known_after_n_directions() -> None:
@@ -223,6 +237,36 @@ def test_seeds_batches_and_the_global_generator(
     found = sampler(BLOCK, GENERIC, 5, 2, 7, seeded(1, "cpu"))
     assert found.shape == (7, 3)
     assert len(found[:, 2].unique()) == 7
+
+
+def test_no_more_is_held_at_once_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+
+    class Counted(RevealedWishart):
+        def __init__(self, d: int, n: int, size: int, *rest: Any) -> None:
+            held.append(size)
+            super().__init__(d, n, size, *rest)
+
+    monkeypatch.setattr(revealed, "RevealedWishart", Counted)
+    # Two steps hold (2·2 + 6)·3 = 30 numbers a prompt: q, z, and six vectors of d besides.
+    for chunk, size, batches in [(60, 7, [2, 1]), (59, 3, [1]), (90, 6, [3]), (10**6, 7, [7]), (1, 2, [1])]:
+        monkeypatch.setattr(revealed, "CHUNK", chunk)
+        assert k_step_errors(BLOCK, GENERIC, 5, 2, size, seeded(1, "cpu")).shape == (size, 3)
+        assert held == batches
+        held.clear()
+    draw = torch.randn
+
+    def counted(*shape: int, **kind: Any) -> Tensor:
+        held.extend(shape[:1] if len(shape) == 3 else [])
+        return draw(*shape, **kind)
+
+    monkeypatch.setattr(torch, "randn", counted)
+    # The features of a prompt and four vectors of d: (5 + 4)·3 = 27.
+    for chunk, size, batches in [(54, 5, [2, 2, 1]), (53, 2, [1, 1]), (10**6, 4, [4]), (1, 2, [1, 1])]:
+        monkeypatch.setattr(revealed, "CHUNK", chunk)
+        assert k_step_errors_by_definition(BLOCK, GENERIC, 5, 2, size, seeded(1, "cpu")).shape == (size, 3)
+        assert held == batches
+        held.clear()
 
 
 def test_length_costs_nothing() -> None:

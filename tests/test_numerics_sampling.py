@@ -13,7 +13,7 @@ from torch import Tensor
 from numerics import sampling
 from numerics.device import seeded
 from numerics.errors import ArgumentError
-from numerics.prompts import sample_prompts
+from numerics.prompts import Prompts, sample_prompts
 from numerics.sampling import sft_targets, sft_targets_by_definition
 
 EPS = torch.finfo(torch.float64).eps
@@ -216,9 +216,19 @@ def test_definition_is_that_of_the_prompts(monkeypatch: pytest.MonkeyPatch) -> N
     expected = (prompts.S @ prompts.w_star[..., None])[..., 0].mT
     # Sums of d·n products in another order.
     assert torch.allclose(Phi, expected, rtol=0, atol=float(15 * EPS * Phi.abs().max()))
-    # In chunks the draws go on: nothing repeats, nothing is lost.
+    # In chunks of two, two and one the draws go on: nothing repeats, nothing is lost.
+    held: list[int] = []
+
+    def counted(A: Tensor, n: int, size: int, generator: torch.Generator) -> Prompts:
+        held.append(size)
+        return sample_prompts(A, n, size, generator)
+
+    monkeypatch.setattr(sampling, "sample_prompts", counted)
+    monkeypatch.setattr(sampling, "CHUNK", 2 * 3 * 5 - 1)
+    sft_targets_by_definition(GENERIC, 5, 2, seeded(1, "cpu"))
     monkeypatch.setattr(sampling, "CHUNK", 2 * 3 * 5)
     Omega, Phi = sft_targets_by_definition(GENERIC, 5, 5, seeded(1, "cpu"))
+    assert held == [1, 1, 2, 2, 1]
     assert Omega.shape == Phi.shape == (3, 5)
     assert len(Omega.unique()) == len(Phi.unique()) == 15
 

@@ -21,6 +21,7 @@ import test_planted_curvature
 import test_planted_equivalents
 import test_planted_error_terms
 import test_planted_figure_five
+import test_planted_generated
 import test_planted_identities
 import test_planted_interference
 import test_planted_joint
@@ -30,6 +31,7 @@ import test_planted_losses
 import test_planted_os_finite
 import test_planted_outcome_derivatives
 import test_planted_policy_gradient
+import test_planted_precision
 import test_planted_pretraining
 import test_planted_revealed
 import test_planted_risk_curve
@@ -114,6 +116,7 @@ PLANS = {
     **test_planted_equivalents.PLAN,
     **test_planted_error_terms.PLAN,
     **test_planted_figure_five.PLAN,
+    **test_planted_generated.PLAN,
     **test_planted_identities.PLAN,
     **test_planted_interference.PLAN,
     **test_planted_joint.PLAN,
@@ -123,6 +126,7 @@ PLANS = {
     **test_planted_os_finite.PLAN,
     **test_planted_outcome_derivatives.PLAN,
     **test_planted_policy_gradient.PLAN,
+    **test_planted_precision.PLAN,
     **test_planted_pretraining.PLAN,
     **test_planted_revealed.PLAN,
     **test_planted_risk_curve.PLAN,

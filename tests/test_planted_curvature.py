@@ -27,22 +27,28 @@ def commuting(steps: int, isotropic: bool = False, radius: float = 0.9) -> Lands
     return Landscape(np.diag((m - 1) / levels), np.diag(levels), D**0.5 * np.eye(D), steps)
 
 
-def largest(at: Landscape) -> float:
-    levels = np.diag(at.S)
-    return float(spectrum(1 + np.diag(at.V) * levels, levels, at.k)[-1])
+def along() -> Case:
+    at = [commuting(steps, isotropic=True) for steps in (1, 2)]
 
+    def quadratic(factor: float = 1.0, more: int = 0) -> Callable[[Landscape, np.ndarray], float]:
+        """At A = I: Σ_ij E_ij (h_ij² E_ij + t_ij E_ji)."""
 
-def top() -> Case:
-    at = [commuting(steps) for steps in (2, 3)]
-    wrong: dict[str, Callable[[Landscape], float]] = {
-        "factor": lambda a: largest(a) * 9 / 8,
-        "sign": lambda a: -largest(a),
-        "a bit": lambda a: largest(a) * (1 + 1e-5),
-        "one step more": lambda a: largest(commuting(a.k + 1)),
-        "isotropic": lambda a: largest(commuting(a.k, isotropic=True)),
-        "k² only": lambda a: largest(a) * a.k / (2 * a.k - 1),
+        def predict(a: Landscape, E: np.ndarray) -> float:
+            on, k = 1 + np.diag(a.V), a.k + more
+            h, long = (
+                sum(np.outer(on**p, on ** (steps - 1 - p)) for p in range(steps)) for steps in (k, 2 * k - 1)
+            )
+            return factor * float((E * (h**2 * E + (k * long - h**2) * E.T)).sum())
+
+        return predict
+
+    wrong = {
+        "factor": quadratic(9 / 8),
+        "sign": quadratic(-1.0),
+        "a bit": quadratic(1 + 1e-5),
+        "one step more": quadratic(more=1),
     }
-    return Case(lambda p: check.top(p, at, "planted"), largest, wrong)
+    return Case(lambda p: check.along(p, at, "planted"), quadratic(), wrong)
 
 
 def between() -> Case:
@@ -78,13 +84,13 @@ def exponents() -> Case:
         "1/ρ": (2.0, -1.0),
         "factor": (2.25, 1.125),
     }
-    return Case(lambda p: check.exponents(p, replicas, "planted", STANDARD), (2.0, 1.0), wrong)
+    return Case(lambda p: check.exponents(p, replicas, "planted", STANDARD, drawn=False), (2.0, 1.0), wrong)
 
 
 def exponent_at_one_radius() -> Case:
     replicas = [[(1.0, commuting(steps, True, 1.0)) for steps in (8, 24)] for _ in range(2)]
     wrong = {"linear": (1.0, 0.0), "cubic": (3.0, 0.0), "none": (0.0, 0.0), "factor": (2.25, 0.0)}
-    return Case(lambda p: check.exponents(p, replicas, "planted", STANDARD), (2.0, 0.0), wrong)
+    return Case(lambda p: check.exponents(p, replicas, "planted", STANDARD, drawn=False), (2.0, 0.0), wrong)
 
 
 def peak() -> Case:
@@ -136,8 +142,8 @@ def along_identity() -> Case:
 
 def _thinking(level: float, right: int) -> Case:
     V = -level * np.eye(3)
-    wrong = {"the other way": -right}
-    return Case(lambda p: check.thinking(p, V, 12, (1, 2), SEED, STANDARD), right, wrong)
+    wrong = {"the other way": (-right, 1.0), "a negative level": (-1, -1.0)}
+    return Case(lambda p: check.thinking(p, V, 12, (1, 2), SEED, STANDARD), (right, 1.0), wrong)
 
 
 def transient() -> Case:
@@ -154,7 +160,7 @@ def transient() -> Case:
 
 
 PLAN: Plan = {
-    "curvature.top": (top,),
+    "curvature.along": (along,),
     "curvature.between": (between,),
     "curvature.exponents": (exponents, exponent_at_one_radius),
     "curvature.peak": (peak,),

@@ -72,6 +72,16 @@ def at_k(family: Callable[[int], Matrix], words: bool = True) -> dict[str, Calla
     return {**wrong, "k+1 for k": lambda j: family(j + 1)}
 
 
+def layer(weights: Callable[..., Any]) -> Callable[..., Any]:
+    """Eq. 3.1 at the merged (V, W) that ``weights`` makes of W_K, W_Q, W_V, W_P."""
+
+    def predict(Z: Any, K: Any, Q: Any, V: Any, P: Any, scale: float) -> Any:
+        merged_V, merged_W = weights(K, Q, V, P)
+        return Z + merged_V @ (Z @ (Z.T @ (merged_W @ Z))) / scale
+
+    return predict
+
+
 def merged_layer() -> Case:
     wrong = {
         "factor": lambda K, Q, V, P: (P @ V * 9 / 8, K.T @ Q),
@@ -81,7 +91,11 @@ def merged_layer() -> Case:
         "no values": lambda K, Q, V, P: (np.eye(len(P)), K.T @ Q),
         "no keys": lambda K, Q, V, P: (P @ V, Q.T @ Q),
     }
-    return Case(lambda p: check.merged_layer(p, 3), lambda K, Q, V, P: (P @ V, K.T @ Q), wrong)
+    return Case(
+        lambda p: check.merged_layer(p, 3),
+        layer(lambda K, Q, V, P: (P @ V, K.T @ Q)),
+        {name: layer(weights) for name, weights in wrong.items()},
+    )
 
 
 def next_weights() -> Case:

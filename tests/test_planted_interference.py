@@ -27,20 +27,6 @@ def trend() -> Case:
     return Case(lambda p: check.trend(p, places, SEED, STANDARD), (-1, 1), wrong)
 
 
-def levels() -> Case:
-    of = Scene(0.1, 200, d=200, m=100)
-    places = [(of, 40), (of, 600)]
-    right = [float(_limit(figure(R(1, 10), 1), B)) for B in (R(1, 5), R(3))]
-    wrong = {
-        "a tenth more": [x * 1.1 for x in right],
-        "a tenth less in one": [right[0], right[1] * 0.9],
-        "swapped": right[::-1],
-        "not divided by d": [100 * x for x in right],
-        "of another panel": [float(_limit(figure(R(1, 100), 1), B)) for B in (R(1, 5), R(3))],
-    }
-    return Case(lambda p: check.levels(p, places, SEED, STANDARD), right, wrong)
-
-
 def growth() -> Case:
     sizes = (Scene(0.1, 20, d=20, m=10), Scene(0.1, 80, d=80, m=40))
     wrong = {"no growth": 0.0, "squared": 2.0, "inverse": -1.0}
@@ -49,7 +35,6 @@ def growth() -> Case:
 
 PLAN: Plan = {
     "interference.trend": (trend,),
-    "interference.levels": (levels,),
     "interference.growth": (growth,),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,11 @@ def _gradient(which: int) -> Case:
     )
 
 
+def joint_population(at: Callable[[Population], Pair]) -> Callable[[Population], float]:
+    """The loss at the blocks."""
+    return lambda of: joint.population_loss(*at(of), of.A, of.n, of.eta, of.k)
+
+
 def at_limit(of: Population) -> Pair:
     return population_limit(of.A, of.n, of.eta, np.eye(len(of.A))), np.eye(len(of.A))
 
@@ -101,9 +107,10 @@ def no_slope() -> Case:
 
 def gradient_of_each() -> Case:
     def run(given: tuple[float, float, int]) -> Any:
-        prediction, eta, k = given
+        entry, eta, k = given
         of = Population(UNEQUAL.spectrum, 4, eta, k, 1)
-        return check.gradient_of_each(prediction, [check.placed(of, at_limit)], SEED)
+        gradient = np.full((2, 2), entry)
+        return check.gradient_of_each(lambda _: (gradient, gradient), [check.placed(of, at_limit)], SEED)
 
     wrong = {"1/8": (0.125, 1.0, 2), "1e-6": (1e-6, 0.3, 0), "η < 1 and k > 0": (0.0, 0.3, 2)}
     return Case(run, (0.0, 1.0, 2), wrong)
@@ -169,6 +176,17 @@ def minimiser_at_limit() -> Case:
     return Case(lambda goal: check.minimiser(goal, EQUAL, 4000, SEED, STANDARD), at_limit, _moved(at_limit))
 
 
+def minimiser_bound() -> Case:
+    right = joint_population(at_limit)
+
+    def run(given: tuple[float, check.Claim]) -> Any:
+        of = Population((0.5, 3.0), 3, 1.0, 1, 1)
+        return check.minimiser(at_limit, of, 4000, SEED, STANDARD, lambda of: given[0] * right(of), given[1])
+
+    wrong = {"above it": (9 / 8, operator.ge), "turned round": (0.875, operator.le)}
+    return Case(run, (0.875, operator.ge), wrong)
+
+
 def limit_in_length() -> Case:
     """Of the wrong limits those that are off by more than twice δ: an eighth is within the scatter."""
     scalars = {nt.eta: LONG.eta, **joint.path_sums(LONG.eta, LONG.k)}
@@ -196,7 +214,7 @@ PLAN: Plan = {
     "joint.mean_gradient": (lambda: _gradient(0), lambda: _gradient(1), slope, no_slope),
     "joint.gradient_of_each": (gradient_of_each,),
     "joint.least_loss": (least_loss,),
-    "joint.minimiser": (minimiser, minimiser_at_limit),
+    "joint.minimiser": (minimiser, minimiser_at_limit, minimiser_bound),
     "joint.limit_in_length": (limit_in_length,),
 }
 

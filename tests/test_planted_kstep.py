@@ -199,6 +199,25 @@ def test_small_mutants_of_the_gradient_are_seen_by_exact_moments(k: int, size: i
     assert {name for name, mutant in small.items() if equal(mutant)} == set()
 
 
+# Without sampling ------------------------------------------------------------------------------------
+
+
+def at_nodes() -> Case:
+    right, at = kstep.k_step_risk_expr(2, with_W=True), check.small(SEED, True, 2)
+    wrong = {"factor": right * sp.Rational(9, 8), "n + 1": right.subs({nt.n: nt.n + 1})}
+    wrong |= {"Vᵀ": right.subs({V: letter(V).T}), "W = I": right.subs({W: identity(nt.d)})}
+    wrong |= {"1/n³ left out": right.map_coefficients(lambda c: c - sp.expand(c).coeff(nt.n, -3) / nt.n**3)}
+    wrong |= {"k = 1": kstep.k_step_risk_expr(1, with_W=True)}
+    predictions = {name: at_chain(mutant) for name, mutant in wrong.items()}
+    return Case(lambda p: check.risk_at_nodes(p, at), at_chain(right), predictions)
+
+
+def gradient_at_nodes() -> Case:
+    right, at = kstep.k_step_gradient_expr(1), check.small(SEED, False, 1)
+    wrong = {name: at_chain(mutant) for name, mutant in mutants(right, **BY_N).items()}
+    return Case(lambda p: check.gradient_at_nodes(p, at), at_chain(right), wrong)
+
+
 # Where training ends --------------------------------------------------------------------------------
 
 SIZE = 10_000  # prompts a draw: half of what the evidence is drawn from, and the same tolerance
@@ -325,6 +344,8 @@ def long_prompts_sampled() -> Case:
 PLAN: Plan = {
     "kstep.risk": (partial(_risk, 1, False), partial(_risk, 2, False), partial(_risk, 2, True), wide_risk),
     "kstep.gradient": (partial(_gradient, 1), partial(_gradient, 2)),
+    "kstep.risk_at_nodes": (at_nodes,),
+    "kstep.gradient_at_nodes": (gradient_at_nodes,),
     "os_limits.trained": (trained_one_step, trained_isotropic, trained_turned),
     "os_limits.many_steps": (many_steps,),
     "os_limits.long_prompts": tuple(partial(_long_prompts, k) for k in (1, 2, 3)),

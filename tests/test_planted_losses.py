@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mutations import Case, Plan, of_words, unnoticed
 from numpy.typing import NDArray
-from test_planted_identities import Predict, against, at_k, columns, s, star
+from test_planted_identities import Predict, against, at_k, columns, star
 
 from theory import descent, model, outcome
 from theory import notation as nt
@@ -112,13 +112,6 @@ def loss_at_identity() -> Case:
     return of_words(at, _at_identity, descent.restricted_loss(), scalars=RESTRICTED)
 
 
-def features() -> Case:
-    def make(expression: Matrix) -> Predict:
-        return lambda p: of_prompts(expression)(p)[:, 0].T
-
-    return of_words(against(descent_check.features), make, s @ star, letters=[V])
-
-
 PLAN: Plan = {
     "model.supervised_residuals": (supervised_residuals,),
     "model.step_errors": (step_errors,),
@@ -128,7 +121,6 @@ PLAN: Plan = {
     "model.supervised_path": (supervised_path,),
     "descent.gradient_at_identity": (gradient_at_identity,),
     "descent.loss_at_identity": (loss_at_identity,),
-    "descent.features": (features,),
 }
 
 

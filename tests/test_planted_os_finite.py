@@ -147,4 +147,4 @@ def test_too_few_runs_decide_nothing() -> None:
 
 def test_a_change_within_the_scatter_is_undecided() -> None:
     places = [Trained(2, 15, 20), Trained(2, 16, 20)]
-    assert check.trend((-1,), places, SEED, replace(STANDARD, alpha=1e-12)).outcome == "undecided"
+    assert check.trend((-1,), places, SEED, replace(STANDARD, family=5e-10)).outcome == "undecided"

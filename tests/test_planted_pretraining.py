@@ -68,14 +68,14 @@ def block_W() -> Case:
 
 
 def free_label() -> Case:
-    """b Ṽ = Γ₀⁻¹, with the wrong values that are off by more than δ = 5 %: below it all may be equal."""
+    """b Ṽ = Γ₀⁻¹, with the wrong values that are off by more than 6 %: below δ = 5 % all may be equal."""
     Sigma0, none = before.covariance0(SEED), np.zeros((before.D, before.D))
     right = pretrained(-MINUS_INVERSE)
     end = right(Sigma0, before.N, none)
     wrong = {
         name: goal
         for name, goal in wrong_ends(-MINUS_INVERSE).items()
-        if np.abs(goal(Sigma0, before.N, none) - end).max() > 0.05 * np.linalg.norm(end)
+        if np.abs(goal(Sigma0, before.N, none) - end).max() > 0.06 * np.linalg.norm(end)
     }
     return Case(lambda p: before.free_label(p, SEED, STANDARD, "product", "printed"), right, wrong)
 

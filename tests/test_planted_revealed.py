@@ -34,7 +34,7 @@ from verify.revealed_law import (
 )
 
 SEED = 20260306
-QUICK = PROFILES["quick"]
+QUICK, STANDARD = PROFILES["quick"], PROFILES["standard"]
 NEVER = sp.Gt(at, n + 99, evaluate=False)
 
 
@@ -89,7 +89,8 @@ def wrong_steps() -> dict[str, Law]:
 def errors() -> Case:
     wrong = wrong_laws() | wrong_steps()
     del wrong["more rows than n"]  # k steps ask for no direction after z_(n+1): the same law
-    return Case(lambda law: check.errors(errors_of(law), chains(SEED), SEED, QUICK), printed(), wrong)
+    # Transposing Ṽ moves the frequencies by 1 to 2 %, which is below δ at quick.
+    return Case(lambda law: check.errors(errors_of(law), chains(SEED), SEED, STANDARD), printed(), wrong)
 
 
 def drawn() -> Case:

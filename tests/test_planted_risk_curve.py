@@ -141,6 +141,13 @@ def slope_sign(of: Task, operator: str, sign: int, bias_only: bool = False) -> C
     return Case(run, sign, {"sign": -sign, "none": 0})
 
 
+def miss_bound() -> Case:
+    """The squares are 3.04 and 0.605."""
+    wrong = {"one above": [3.0, 0.61], "both above": [3.1, 0.7], "those at γ = 0": [4.0, 1.0]}
+    tasks = [SMALL_R, AT_EQUALITY]
+    return Case(lambda p: check.miss_bound(p, 1, tasks), [3.0, 0.6], wrong)
+
+
 def above(operator: str) -> Case:
     def make(C1: float, C2: float) -> Callable[[float], float]:
         return lambda beta: C1 + C2 / (beta - 1)
@@ -222,6 +229,7 @@ PLAN: Plan = {
     "risk_curve.gap": (gap,),
     "risk_curve.start": (partial(deterministic, check.start, formulas.START),),
     "risk_curve.initial_miss": (partial(deterministic, check.initial_miss, 1 + g[1] * Sigma[1]),),
+    "risk_curve.miss_bound": (miss_bound,),
     "risk_curve.spike": (spike,),
     "risk_curve.order": (
         partial(order, FIGURE_5, "first order", (0, 0.25, 0.5), (20,), -1),

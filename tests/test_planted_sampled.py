@@ -7,6 +7,7 @@ which ``quick``, with four times the tolerance, may call equal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,7 +28,7 @@ from verify.checks import population as many
 from verify.checks import risk as check
 from verify.checks import sparsity as entries
 from verify.ledger.evidence import Evidence
-from verify.predictions import GAMMA0, A, at_setting, full_gradient, label_flow, of_A
+from verify.predictions import GAMMA0, A, at_setting, full_gradient, of_A
 from verify.profiles import PROFILES
 
 Array = NDArray[np.float64]
@@ -82,11 +83,7 @@ SECOND = population.second_moment()
 def _moments(which: int) -> Case:
     right = (lower_matrix(nt.A), SECOND)[which]
 
-    def make(expression: Matrix) -> Any:
-        one = of_A(expression)
-        return lambda matrix, n: (one(matrix, n),) * 2
-
-    return of_words(lambda p: many.prompt_moments(p, which, SEED, STANDARD, 2), make, right, **BY_N)
+    return of_words(lambda p: many.prompt_moments(p, which, SEED, STANDARD, 2), of_A, right, **BY_N)
 
 
 def covariance_square() -> Case:
@@ -120,6 +117,10 @@ def limit_of_prompts() -> Case:
     return Case(lambda p: many.limit_of_prompts(p, SEED, STANDARD, 2), limit(), _wrong_limits())
 
 
+def limit_by_cubature() -> Case:
+    return Case(lambda p: many.limit_by_cubature(p, SEED, 2), limit(), _wrong_limits())
+
+
 def approach_in_prompts() -> Case:
     # A distance of a few per cent is below that of the draws at B = 6400: limit_of_prompts sees it.
     far = {name: p for name, p in _wrong_limits().items() if name.startswith("all") or " times " not in name}
@@ -127,13 +128,16 @@ def approach_in_prompts() -> Case:
 
 
 def rate_in_prompts() -> Case:
-    wrong = {"factor": -0.5 * 1.25, "sign": 0.5, "1/B": -1.0, "none": 0.0}
+    # Seen from δ = 0.1 and the half-width of the slope, 0.04, on.
+    wrong = {"factor": -0.5 * 1.5, "sign": 0.5, "1/B": -1.0, "none": 0.0}
     return Case(lambda rate: many.approach_in_prompts(limit(), SEED, 2, rate), -0.5, wrong)
 
 
 def null_space() -> Case:
-    # On the null space of A the other terms vanish, whatever stands in them.
-    return of_words(lambda p: many.null_space(p, SEED), lambda m: limit(INSIDE, m), -gamma, letters=[A])
+    def make(expression: Matrix) -> many.Limit:
+        return limit(INSIDE, expression)
+
+    return of_words(lambda p: many.null_space(p, SEED), make, gamma @ onto - gamma, letters=[A])
 
 
 def both_blocks() -> Case:
@@ -156,26 +160,19 @@ BLOCKS = (("V", 2, 0), ("W", 0, 2), ("W", 1, 3))
 
 
 def _gradient(key: tuple[str, int, int]) -> Case:
-    """The wrong gradients of one block that are off by more than δ = 5 % of its norm (for the label entry:
-    of all): those below it the check may call equal.  Every change of a sign has to be above it."""
+    """The wrong gradients of one block: the comparison is to rounding."""
     gradient = sparsity.population_gradient()
-    of = replace(entries.flow(AT), n=2, k=3)
+    of = replace(entries.flow(AT), k=3)
     total = np.stack(full_gradient(gradient)(of))
     own = np.stack(full_gradient({key: gradient[key]})(of))
-    label = key == ("W", 1, 3)
-    allowed = 0.05 * np.linalg.norm(total if label else own)
-    wrong = {}
     moved = {nt.n: nt.n + 1, pretraining.b: -pretraining.b}
     words = key[0] == "W"  # of Ṽ's block, the longest, the terms alone: its 285 mutants take four seconds
+    wrong = {}
     for name, block in mutants(gradient[key], BY_LENGTH, moved, words=words).items():
         change = np.stack(full_gradient({key: block})(of)) - own
-        if np.abs(change).max() > allowed:
-            wrong[name] = lambda _, found=total + change: (found[0], found[1])
-        else:
-            assert "other sign" not in name
-    where = "label" if label else "blocks"
-    right = full_gradient(gradient)
-    return Case(lambda p: entries.population_gradient(p, AT, STANDARD, where), right, wrong)
+        wrong[name] = lambda _, found=total + change: (found[0], found[1])
+    where = "label" if key == ("W", 1, 3) else "others"
+    return Case(lambda p: entries.population_gradient(p, AT, where), full_gradient(gradient), wrong)
 
 
 def gradient_of_zeros() -> Case:
@@ -192,30 +189,35 @@ def gradient_of_zeros() -> Case:
     # Rows and columns of d = 2: x 0, 1; y 2; w 3, 4; constant 5.
     places = [(0, 0, 0), (0, 3, 2), (0, 4, 3), (0, 5, 5), (1, 0, 5), (1, 2, 4), (1, 1, 0), (1, 5, 5)]
     wrong = {f"{'VW'[block]}_{row}{col} moves": moved(block, row, col) for block, row, col in places}
-    return Case(lambda p: entries.population_gradient(p, SEED, QUICK, "zeros"), right, wrong)
+    return Case(lambda p: entries.population_gradient(p, SEED, "others"), right, wrong)
 
 
 def zero_blocks(hold_label: bool) -> Case:
     def run(given: tuple[float, bool]) -> Evidence:
-        return entries.zero_blocks(given[0], SEED, given[1], hold_label=hold_label)
+        V, W = np.full((2, 6, 6), given[0])
+        W[2, 5] += -1.0
+        return entries.zero_blocks((V, W), SEED, given[1], hold_label=hold_label)
 
     return Case(run, (0.0, True), {"1/8": (0.125, True), "no pairs": (0.0, False)})
 
 
 def label_after_descent() -> Case:
     at = entries.flow(SEED)
+
+    def rate(expression: Matrix) -> Callable[[entries.Flow], float]:
+        mean = sparsity.on_path(expression, sp.Float(at.eta), at.k)
+        letters = {nt.letter_of(m): value for m, value in ((nt.V, at.V), (nt.W, at.W), (nt.A, at.A))}
+        found = -evaluate(mean, letters, {nt.n: at.n, pretraining.b: at.label})[0, 0]
+        return lambda _: float(found)
+
     case = of_words(
-        lambda p: entries.label_after_descent(p, at, SEED, "corrected"),
-        label_flow,
-        sparsity.prompt_gradient()["W", 1, 3],
+        lambda p: entries.label_after_descent(p, at, "corrected"),
+        rate,
+        sparsity.label_gradient(),
         scalars={pretraining.b: -pretraining.b},
-        words=False,  # every factor is edited in the mean of it, above
+        words=False,  # every factor is edited above
     )
-    return Case(case.check, case.right, {**case.wrong, "it stays": lambda *_: 0.0})
-
-
-def conserved_change() -> Case:
-    return Case(lambda p: entries.conserved_change(SEED, p), 0.0, {"1/8": 0.125, "1e-2": 1e-2})
+    return Case(case.check, case.right, {**case.wrong, "it stays": lambda _: 0.0})
 
 
 PLAN: Plan = {
@@ -227,13 +229,13 @@ PLAN: Plan = {
     "population.prompt_moments": (lambda: _moments(0), lambda: _moments(1)),
     "population.covariance_square": (covariance_square,),
     "population.limit_of_prompts": (limit_of_prompts,),
+    "population.limit_by_cubature": (limit_by_cubature,),
     "population.approach_in_prompts": (approach_in_prompts, rate_in_prompts),
     "population.null_space": (null_space,),
     "population.both_blocks": (both_blocks,),
     "sparsity.population_gradient": (*(partial(_gradient, key) for key in BLOCKS), gradient_of_zeros),
     "sparsity.zero_blocks": (partial(zero_blocks, False), partial(zero_blocks, True)),
     "sparsity.label_after_descent": (label_after_descent,),
-    "sparsity.conserved_change": (conserved_change,),
 }
 
 

@@ -94,16 +94,16 @@ def starting_radius() -> Case:
     return Case(lambda p: check.starting_radius(p, at, SEED), right, wrong)
 
 
-def unstable_share() -> Case:
-    V, Sigma = -np.eye(3), np.diag([3.5, 1.0, 1.0])
-    wrong = {"none": 0.0, "half": 0.5}
-    return Case(lambda p: check.unstable_share(p, V, Sigma, 300, SEED, STANDARD), 1.0, wrong)
+def claimed_share() -> Case:
+    V, Sigma = -np.eye(3), np.diag([3.5, 1.0, 1.0])  # ρ(M_τ) near 2.5
+    wrong = {"stable": lambda r: r < 1, "larger": lambda r: r > 3, "median": lambda r: r > np.median(r)}
+    return Case(lambda p: check.claimed_share(p, V, Sigma, 300, SEED, STANDARD), lambda r: r > 1, wrong)
 
 
 def stable_share() -> Case:
-    V, Sigma = -np.eye(3), np.diag([1.2, 1.0, 1.0])
-    wrong = {"all": 1.0, "half": 0.5}
-    return Case(lambda p: check.unstable_share(p, V, Sigma, 300, SEED, STANDARD), 0.0, wrong)
+    V, Sigma = -np.eye(3), np.diag([1.2, 1.0, 1.0])  # ρ(M_τ) near 0.3
+    wrong = {"unstable": lambda r: r > 1, "smaller": lambda r: r < 0.1, "median": lambda r: r < np.median(r)}
+    return Case(lambda p: check.claimed_share(p, V, Sigma, 300, SEED, STANDARD), lambda r: r < 1, wrong)
 
 
 def curvature_changes() -> Case:
@@ -154,6 +154,14 @@ def one_step() -> Case:
     return Case(lambda p: course.one_step(p, starts, 0.3, "printed"), factor(), wrong)
 
 
+def steps_taken() -> Case:
+    starts = [population(2, (1.0, 1.0), (-radius, 0.5)) for radius in (2.0, 3.0)]
+    right = [25 * (4 - 1) / 2, 25 * (9 - 1) / 2]
+    wrong = {"factor": [9 / 8 * x for x in right], "sign": [-x for x in right], "without 1": [50.0, 112.5]}
+    wrong["nothing"] = [float("nan")] * 2
+    return Case(lambda p: course.steps_taken(p, starts, 0.02, "planted"), right, wrong)
+
+
 def shrinkage() -> Case:
     starts = [population(3, (1.0, 1.0), (-rho, 0.5)) for rho in (2.0, 4.0)]
     right = [2 * (0.5 / rho) ** 4 for rho in (2.0, 4.0)]
@@ -172,12 +180,13 @@ PLAN: Plan = {
     "stability.power": (power,),
     "stability.order_of_limits": (order_of_limits, same_limits),
     "stability.starting_radius": (starting_radius,),
-    "stability.unstable_share": (unstable_share, stable_share),
+    "stability.claimed_share": (claimed_share, stable_share),
     "stability_course.curvature_changes": (curvature_changes, scatter),
     "stability_course.course_changes": (lambda: course_changes("curvature"), lambda: course_changes("added")),
     "stability_course.reached_changes": (reached_changes, gained_changes),
     "stability_course.one_step": (one_step,),
     "stability_course.shrinkage": (shrinkage,),
+    "stability_course.steps_taken": (steps_taken,),
 }
 
 

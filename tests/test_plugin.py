@@ -64,10 +64,8 @@ def test_the_written_ledger_is_green_and_red_once_a_verdict_moves(project: Path)
     assert last(project).read_text() == before
     assert "not the committed one" not in green.stdout
     assert "full run, profile standard, base seed 0" in green.stdout
-    assert (
-        "3 sampled checks at α = 1e-03 each; nominal probability of any error in the run at most 0.003"
-        in green.stdout
-    )
+    assert "3 sampled checks at α = 1e-07 each; " in green.stdout
+    assert "probability of any error in the run at most 3e-07, declared 1e-06\n" in green.stdout
     assert "\x1b" not in green.stdout
     assert max(map(len, green.stdout.splitlines())) <= 120
 
@@ -202,7 +200,7 @@ def test_in_several_processes_the_same_ledger(project: Path) -> None:
     both = run(project, "-n", "2")
     assert both.returncode == alone.returncode == 0, both.stdout + both.stderr
     assert "full run, profile standard, base seed 0" in both.stdout
-    assert "3 sampled checks at α = 1e-03 each" in both.stdout
+    assert "3 sampled checks at α = 1e-07 each" in both.stdout
     assert last(project).read_text() == before
 
     part = run(project, "-n", "2", "-k", "2.0-corrected")

@@ -27,7 +27,7 @@ from theory.words.program import Program, _root_error, matrix_root
 Array = NDArray[np.float64]
 SYMMETRIC = Letter("A", d, d, symmetric=True)
 LETTERS = (SIGMA, V, MISS, SYMMETRIC)
-many = settings(deadline=None, derandomize=True, max_examples=150)
+many = settings(max_examples=150)
 v, sigma = letter(V), letter(SIGMA)
 
 
@@ -219,7 +219,7 @@ def true_risk(block: Array, Sigma: Array, size: int, k: int):
     return exact(k_step_risk_expr(k), {V: block, SIGMA: Sigma}, size)
 
 
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(risks(), st.sampled_from([1, 2, 2]))
 def test_bound_covers_the_error(at: tuple[Array, Array, int], k: int) -> None:
     value, bound = k_step_risk_bound(*at, k)

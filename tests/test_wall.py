@@ -16,7 +16,7 @@ ALLOWED = {
     "numerics": {"numerics", "numpy", "scipy", "torch"},
     "verify": {
         *("verify", "theory", "numerics", "numpy", "scipy", "sympy", "torch"),
-        *("hypothesis", "matplotlib", "pytest", "rich", "typer"),
+        *("hypothesis", "matplotlib", "mpmath", "pytest", "rich", "typer"),
     },
 }
 NO_RANDOMNESS_NO_FILES = {"random", "secrets", "tempfile", "shutil", "pathlib", "os", "io"}

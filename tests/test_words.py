@@ -43,7 +43,7 @@ P = Letter("P", d, d, symmetric=True, idempotent=True)
 Q = Letter("Q", d, d, idempotent=True)
 GENERIC, INVERTIBLE, IDEMPOTENT = (V, N, S, S0, Phi), (K, T), (P, Q)
 LETTERS = (*GENERIC, *INVERTIBLE, *IDEMPOTENT)
-many = settings(deadline=None, derandomize=True, max_examples=400)
+many = settings(max_examples=400)
 
 
 def word(text: str) -> Word:

@@ -15,7 +15,17 @@ import scipy.linalg
 import scipy.optimize
 from numpy.typing import NDArray
 
-from theory.errors import ArgumentError, check_count, check_covariance, check_definite, check_rate
+from theory.errors import (
+    ArgumentError,
+    binary_size,
+    check_count,
+    check_covariance,
+    check_definite,
+    check_finite,
+    check_rate,
+    in_range,
+    shown,
+)
 from theory.population import population_limit
 from theory.pretraining import gamma0
 from theory.risk import one_step_risk
@@ -52,6 +62,7 @@ class Row:
     distance: float
 
 
+@in_range("Sigma_U")
 def optimal_allocation(Sigma_U: Array, n: int, eta: float) -> Allocation:
     """The minimiser of the operator on U as printed in arXiv:2603.01293, Section 5.1, for an m × m covariance
     Σ_U = P_UΣ₀P_U + Δ on U.
@@ -61,7 +72,7 @@ def optimal_allocation(Sigma_U: Array, n: int, eta: float) -> Allocation:
     :class:`ArgumentError` for a Σ_U that is not positive definite, n < 1, η outside (0, 1].
     """
     check_count("n", n)
-    check_rate("eta", eta)
+    eta = check_rate("eta", eta)
     matrix = check_definite("Sigma_U", Sigma_U)
     m = len(matrix)
     stationary = _preimage(matrix, n) * eta
@@ -74,6 +85,7 @@ def optimal_allocation(Sigma_U: Array, n: int, eta: float) -> Allocation:
     return Allocation((A + A.T) / 2, float(m - (values / mu).sum()), False, stationary)
 
 
+@in_range("sigma")
 def constrained_spectrum(sigma: Array, n: int) -> Array:
     """The μ (m,) that minimise Σ(1 − σ_i/μ_i)² over μ_i ≥ Σ_j μ_j/(n+1+m), for positive σ (m,) that violate
     it themselves: eigenvalues of M(A)/η.
@@ -82,8 +94,15 @@ def constrained_spectrum(sigma: Array, n: int) -> Array:
     x_i²σ_i(σ_ix_i − c) = β/2 or x_i = 1, α_i = 2σ_i(c − σ_i) + β ≥ 0 and Σα_i = Nβ.  At given c the last
     fixes β, which grows with c, and so do all x_i: Σ 1/x_i = N has one root c.
     """
-    s = np.asarray(sigma, dtype=float) / np.max(sigma)
-    N = n + 1 + len(s)
+    sigma = check_finite("sigma", sigma)
+    N = check_count("n", n) + 1 + sigma.size
+    if sigma.ndim != 1 or sigma.size == 0 or not (sigma > 0).all():
+        raise ArgumentError(f"sigma={shown(sigma)}: must be a list of positive numbers")
+    if sigma.min() * N >= sigma.sum():
+        raise ArgumentError(
+            f"sigma={shown(sigma)}: must violate σ_i ≥ Σσ/(n+1+m), or it is the answer itself"
+        )
+    s = sigma / sigma.max()
 
     def scaled(c: float) -> Array:
         slack, beta = 2 * s * (c - s), 0.0
@@ -106,6 +125,7 @@ def constrained_spectrum(sigma: Array, n: int) -> Array:
     return np.asarray(float(c) * np.max(sigma) / scaled(float(c)))
 
 
+@in_range("Sigma0, Delta")
 def full_risk_allocation(Sigma0: Array, Delta: Array, n: int, eta: float, within_shift: bool = True) -> Array:
     """The A (d × d) at which Ṽ_∞(A) has the least risk (arXiv:2603.01293, eqs. 4.2 and 5.1) under
     Σ = Σ₀ + Δ: over all A ⪰ 0 it is ηΣ, and with ``within_shift`` the best A of range U = range(Δ).
@@ -120,7 +140,7 @@ def full_risk_allocation(Sigma0: Array, Delta: Array, n: int, eta: float, within
     η outside (0, 1], and :class:`ArithmeticError` if the search does not arrive.
     """
     check_count("n", n)
-    check_rate("eta", eta)
+    eta = check_rate("eta", eta)
     start = check_covariance("Sigma0", Sigma0)
     shift = check_covariance("Delta", Delta, len(start))
     if not within_shift:
@@ -135,6 +155,7 @@ def full_risk_allocation(Sigma0: Array, Delta: Array, n: int, eta: float, within
     return np.asarray(eta * basis @ _on_cone(quadratic, linear, n) @ basis.T)
 
 
+@in_range("V, Sigma")
 def risk_parts(V: Array, Sigma: Array, n: int) -> tuple[float, float]:
     """‖I + VΣ‖_F² and (1/n)(tr(VΣ²Vᵀ) + tr(VΣVᵀ)tr Σ), whose sum is (5.1), for a d × d V.
 
@@ -145,6 +166,7 @@ def risk_parts(V: Array, Sigma: Array, n: int) -> tuple[float, float]:
     return operator, total - operator
 
 
+@in_range("A, Sigma0, Delta")
 def post_training_risk(A: Array, Sigma0: Array, Delta: Array, n: int, eta: float) -> float:
     """The risk (5.1) under Σ₀ + Δ of Ṽ_∞(A), eq. 4.2; d × d covariances, A = 0 for the pretrained model.
 
@@ -152,7 +174,10 @@ def post_training_risk(A: Array, Sigma0: Array, Delta: Array, n: int, eta: float
     """
     start = check_covariance("Sigma0", Sigma0)
     shift = check_covariance("Delta", Delta, len(start))
-    return one_step_risk(population_limit(A, n, eta, gamma0(start, n)), start + shift, n)
+    prompts = check_covariance("A", A, len(start))
+    unit = binary_size(np.stack([start, shift]))  # all of one dimension, in which the risk has none
+    start, shift, prompts = start / unit, shift / unit, prompts / unit
+    return one_step_risk(population_limit(prompts, n, eta, gamma0(start, n)), start + shift, n)
 
 
 def allocation_table(levels: Sequence[tuple[int, float, float]], lengths: Sequence[int]) -> list[Row]:
@@ -163,14 +188,32 @@ def allocation_table(levels: Sequence[tuple[int, float, float]], lengths: Sequen
     infimum), ``eta Sigma_U``, ``full risk`` (:func:`full_risk_allocation`) and ``eta Sigma``.  Raises
     :class:`ArgumentError` for counts below 1, negative levels, Σ₀ = 0, Δ = 0.
     """
-    counts = [check_count("levels", many) for many, _, _ in levels]
-    start, shift = (np.repeat([float(level[j]) for level in levels], counts) for j in (1, 2))
+    try:
+        triples = [(check_count("levels", many), *check_finite("levels", [a, b])) for many, a, b in levels]
+        if isinstance(lengths, str | bytes) or not isinstance(lengths, Sequence) or not lengths:
+            raise TypeError
+        lengths = [check_count("n", n) for n in lengths]
+    except ArgumentError:
+        raise
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"levels={shown(levels)}, lengths={shown(lengths)}: must be lists, of (count, Σ₀, Δ) and of n"
+        ) from None
+    counts = [many for many, _, _ in triples]
+    if not counts:
+        raise ArgumentError("levels=(): must have an entry")
+    start, shift = (np.repeat([level[j] for level in triples], counts) for j in (1, 2))
     if min(start.min(), shift.min()) < 0 or start.max() <= 0 or shift.max() <= 0:
-        raise ArgumentError(f"levels={levels!r}: must be non-negative, and neither Sigma0 nor Delta zero")
+        raise ArgumentError(
+            f"levels={shown(levels)}: must be non-negative, and neither Sigma0 nor Delta zero"
+        )
+    unit = binary_size(
+        np.maximum(start, shift)
+    )  # A is found in proportion to the levels, and no risk changes
+    start, shift = start / unit, shift / unit
     U, sigma = shift > 0, start + shift
     rows = []
     for n in lengths:
-        check_count("n", n)
         base, m = sigma * U, int(U.sum())
         feasible = sigma[U].min() * (n + 1 + m) >= sigma[U].sum()
         M = sigma[U] if feasible else constrained_spectrum(sigma[U], n)

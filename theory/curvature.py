@@ -14,7 +14,7 @@ from sympy.printing.latex import LatexPrinter
 
 from theory import curvature_points as points
 from theory import notation as nt
-from theory.errors import ArgumentError, check_count
+from theory.errors import ArgumentError, check_count, check_finite, in_range
 from theory.kstep import c
 from theory.notation import A, B, I, S, S_tau, Sigma_hat, V, d, k, tau, w_star_tau
 from theory.statement import BEYOND, Statement, register
@@ -85,6 +85,7 @@ def along_corner(steps: sp.Expr) -> sp.Expr:
     return rho ** (2 * steps - 2) * (kept + dropped)
 
 
+@in_range("m, a")
 def spectrum(m: Array, a: Array, steps: int) -> Array:
     """All d² eigenvalues of the population Hessian at n = ∞, ascending, V and A having one eigenbasis.
 
@@ -92,6 +93,7 @@ def spectrum(m: Array, a: Array, steps: int) -> Array:
     Raises :class:`ArgumentError` for arrays of different shapes and for k < 1.
     """
     check_count("steps", steps)
+    m, a = check_finite("m", m), check_finite("a", a)
     if m.ndim != 1 or m.shape != a.shape:
         raise ArgumentError(f"m has shape {m.shape}, a {a.shape}: must be vectors of one length")
     powers = np.arange(steps)

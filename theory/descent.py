@@ -5,10 +5,13 @@ Notes: ``notes/descent.md``.
 
 from __future__ import annotations
 
+from numbers import Rational
+
 import sympy as sp
 
 from theory import exact
 from theory import notation as nt
+from theory.errors import ArgumentError, check_positive, check_real, in_range
 from theory.finetuning import (
     CONSISTENT,
     HALF,
@@ -41,6 +44,8 @@ from theory.statement import Counterexample, Statement, register
 from theory.words.letters import Letter
 from theory.words.poly import Matrix, Scalar, identity, letter, substitute
 
+DELTA = Letter("Delta", d, d)  # Δ_t
+
 # Derivations ---------------------------------------------------------------------------------------
 
 
@@ -56,7 +61,7 @@ def restricted_gradient() -> tuple[Matrix, Matrix]:
 
 def error_recursion() -> tuple[Matrix, Matrix]:
     """Δ_{t+1} of gradient descent from Ṽ_t = Ṽ_* + Δ_t, derived, and Δ_t(I − (γc_k/B)ΦΦᵀ)."""
-    delta = letter(Letter("Delta", d, d))
+    delta = letter(DELTA)
     gradient = substitute(restricted_gradient()[0], {nt.letter_of(V): fixed_point() + delta})
     assert isinstance(gradient, Matrix)
     return delta - gradient * step_size, delta @ (identity(d) - phi @ phi.T * (step_size * c_k / B))
@@ -72,8 +77,20 @@ def geometric_sum() -> sp.Expr:
     return (1 - rho_cot ** (2 * nt.k + 2)) / (1 - rho_cot**2)
 
 
+@in_range("lambda_max, step")
 def contraction(lambda_max: float, lambda_min: float, step: float) -> float:
-    """α of Theorem 4.2 with ``step`` = γc_k/B."""
+    """α of Theorem 4.2 with ``step`` = γc_k/B.
+
+    Raises :class:`ArgumentError` unless λ_max ≥ λ_min ≥ 0 and the step is positive.
+    """
+    most, least = check_real("lambda_max", lambda_max), check_real("lambda_min", lambda_min)
+    if not most >= least >= 0:
+        raise ArgumentError(f"lambda_max={most!r}, lambda_min={least!r}: must be lambda_max ≥ lambda_min ≥ 0")
+    check_positive("step", step)
+    # Rational numbers stay exact; NumPy's shorter floats would round.
+    lambda_max, lambda_min, step = (
+        value if isinstance(value, Rational) else float(value) for value in (lambda_max, lambda_min, step)
+    )
     return max(abs(1 - step * lambda_max), abs(1 - step * lambda_min))
 
 
@@ -112,11 +129,11 @@ def _slower() -> Counterexample:
 # Statements ----------------------------------------------------------------------------------------
 
 _V_T = nt.matrix("V_t", d, d, r"\widetilde{V}_{t}")
-_D_T, _D_NEXT = nt.matrix("D_t", d, d, r"\Delta_{t}"), nt.matrix("D_t+1", d, d, r"\Delta_{t+1}")
-_M = nt.matrix("M", d, d, "M", symmetric=True)
+D_T, _D_NEXT = nt.matrix("D_t", d, d, r"\Delta_{t}"), nt.matrix("D_t+1", d, d, r"\Delta_{t+1}")
+M = nt.matrix("M", d, d, "M", symmetric=True)
 _GRAD = nt.matrix("grad", d, d, r"\nabla_{\widetilde{V}} L_{\mathrm{SFT}}(\widetilde{V}, I)")
 _STATE = Gamma0.I + V_STAR
-_STEP_MAP = I - step_size * c_k / B * _M
+_STEP_MAP = I - step_size * c_k / B * M
 
 register(
     Statement(
@@ -185,7 +202,7 @@ register(
         "thm-4.2-proof.d",
         "Proof of Theorem 4.2",
         "The error recursion",
-        sp.Eq(_D_NEXT, _D_T * (I - step_size * c_k / B * _M), evaluate=False),
+        sp.Eq(_D_NEXT, D_T * (I - step_size * c_k / B * M), evaluate=False),
     )
 )
 register(

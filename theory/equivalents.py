@@ -23,8 +23,8 @@ EPS = float(np.finfo(np.float64).eps)
 def root(beta: ArrayLike, levels: Array, weights: Array) -> Array:
     """q(β), of the shape of ``beta``; 0 at β = 0 and ∞ from the rank on.
 
-    ``levels`` c_k ≥ 0 and ``weights`` μ_k ≥ 0 are (K,).  Newton's method on logit(Σμ_k w_k/s) as a
-    function of log q, which is a straight line for one level, kept inside a bracket.
+    ``levels`` c_k ≥ 0 and ``weights`` μ_k ≥ 0 are (K,), all taken as checked.  Newton's method on
+    logit(Σμ_k w_k/s) as a function of log q, which is a straight line for one level, kept inside a bracket.
     """
     beta = np.asarray(beta, dtype=float)
     held = (levels > 0) & (weights > 0)
@@ -108,7 +108,10 @@ class Equivalents:
 
 
 def equivalents(beta: ArrayLike, levels: Array, weights: Array) -> Equivalents:
-    """The deterministic equivalents at each β ≥ 0 (a number or (N,)) for covariance levels c_k ≥ 0."""
+    """The deterministic equivalents at each β ≥ 0 (a number or (N,)) for covariance levels c_k ≥ 0.
+
+    The arguments are taken as checked.
+    """
     beta = np.atleast_1d(np.asarray(beta, dtype=float))
     q = root(beta, levels, weights)
     with np.errstate(invalid="ignore"):  # ∞/∞ and ∞·0, replaced below
@@ -123,7 +126,8 @@ def resolvent_root(beta: float, levels: Array, weights: Array, shift: ArrayLike)
     """b > 0 of the equivalent diag(1/(x_k + b c_k)) of (MMᵀ/d + diag(x))⁻¹, x_k > 0 the ``shift``.
 
     It solves b + Σ μ_k b c_k/(x_k + b c_k) = β.  The left side is concave and increasing in b, so that
-    Newton's method from 0 goes up to the root; where rounding lets it go no further it ends.
+    Newton's method from 0 goes up to the root; where rounding lets it go no further it ends.  The arguments
+    are taken as checked.
     """
     x = np.broadcast_to(np.asarray(shift, dtype=float), levels.shape)
     b = 0.0

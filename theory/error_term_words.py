@@ -7,8 +7,6 @@ blocks, with levels g_k (of −Γ₀⁻¹), δ̃_k (of D_pre), Σ_k and s_k (of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import sympy as sp
 
 from theory import block_symbols as bs
@@ -75,19 +73,6 @@ def in_traces(formula: sp.Expr) -> Scalar:
             raise ArgumentError(f"formula={formula}: must be linear in μ_k, μ_k w_k and T_ij")
         total, body = total + trace * weight, sp.expand(body - weight * symbol)
     return total + body
-
-
-def in_blocks(expression: sp.Expr, meaning: Mapping[sp.MatrixSymbol, Matrix]) -> Scalar:
-    """A printed sum of traces of products, each matrix or power of it replaced by its ``meaning``."""
-    total = scalar(0)
-    for term in sp.Add.make_args(expression):
-        (trace,) = term.atoms(sp.Trace)
-        weight, factors = trace.arg.as_coeff_matrices()
-        product = identity(d)
-        for factor in factors:
-            product = product @ meaning[factor]
-        total = total + product.trace() * (weight * term.xreplace({trace: sp.Integer(1)}))
-    return total
 
 
 # K blocks ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from theory import exact
 from theory import notation as nt
-from theory.errors import ArgumentError, check_definite, check_finite, check_rate
+from theory.errors import ArgumentError, check_definite, check_finite, check_numbers, check_rate, in_range
 from theory.lower import lower_matrix
 from theory.model import residual
 from theory.notation import B, Gamma0, I, Omega, Phi, S_tau, V, W, d, eta, rho_cot, w_star_tau
@@ -63,18 +63,13 @@ def constraint_gap() -> Matrix:
     return fixed_point() @ phi + omega * eta
 
 
-def normal_equation_gap() -> Matrix:
-    """(Ṽ_*Φ + ηΩ)Φᵀ: zero always."""
-    return constraint_gap() @ phi.T
-
-
-def zero_loss_residual() -> Matrix:
-    """The residual of step i at W̃ = I with ṼS w* replaced by −η w*: zero."""
+def zero_loss_residual(at: Matrix = identity(d)) -> Matrix:  # noqa: B008
+    """The residual of step i at W̃ = ``at`` with ṼS w* replaced by −η w*: zero at I."""
     definition, _ = residual()
-    at_identity = substitute(definition, {nt.letter_of(nt.W): identity(d)})
-    assert isinstance(at_identity, Matrix)
+    placed = substitute(definition, {nt.letter_of(nt.W): at})
+    assert isinstance(placed, Matrix)
     pattern = (Factor(_V), Factor(_S), Factor(nt.letter_of(nt.w_star)))
-    value = replace_word(at_identity, pattern, letter(nt.letter_of(nt.w_star)) * -(1 - rho_cot))
+    value = replace_word(placed, pattern, letter(nt.letter_of(nt.w_star)) * -(1 - rho_cot))
     return value.map_coefficients(lambda c: sp.powsimp(sp.expand(c)))
 
 
@@ -87,6 +82,7 @@ def residual_at_identity() -> tuple[Matrix, Matrix]:
     return at_identity, (v @ s + identity(d) * (1 - rho_cot)) @ star * -(rho_cot**nt.i)
 
 
+@in_range("Omega, Phi, gamma0")
 def fine_tuned(
     Omega: NDArray[np.float64], Phi: NDArray[np.float64], gamma0: NDArray[np.float64], eta: float
 ) -> NDArray[np.float64]:
@@ -95,9 +91,10 @@ def fine_tuned(
     Raises :class:`ArgumentError` for shapes that differ, entries that are not finite, a Γ₀ that is not
     an invertible covariance, η outside (0, 1].
     """
-    check_rate("eta", eta)
-    check_definite("gamma0", gamma0)
-    if Omega.shape != Phi.shape or Omega.ndim != 2 or len(Omega) != len(gamma0):
+    eta = check_rate("eta", eta)
+    gamma0 = check_definite("gamma0", gamma0)
+    Omega, Phi = check_numbers("Omega", Omega), check_numbers("Phi", Phi)
+    if Omega.shape != Phi.shape or Omega.ndim != 2 or len(Omega) != len(gamma0) or not Omega.size:
         raise ArgumentError(
             f"Omega has shape {Omega.shape}, Phi {Phi.shape}: must both be d × B with d = {len(gamma0)}"
         )

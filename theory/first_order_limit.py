@@ -46,7 +46,7 @@ def _compiled(formula: sp.Expr, blocks: int) -> Callable[..., Any]:
 
 
 def block_levels(of: Setting) -> dict[sp.IndexedBase, Array]:
-    """μ_k, a_k, Σ_k, g_k, s_k, α_k, δ_k, δ̃_k, (K,) each; A invertible."""
+    """μ_k, a_k, Σ_k, g_k, s_k, α_k, δ_k, δ̃_k, (K,) each; A invertible, which is taken as checked."""
     g = of.initial
     tilde = -g - of.eta / of.post
     return {
@@ -64,7 +64,8 @@ def block_levels(of: Setting) -> dict[sp.IndexedBase, Array]:
 def value_at(formula: sp.Expr, beta: ArrayLike, of: Setting) -> Array:
     """A formula in block symbols at the limits that belong to each β, (N,).
 
-    T₁₁, T₁₂, T₂₂ are those of the first two blocks, and T_inv, T_inv,Σ those of (B.14) and (B.15).
+    T₁₁, T₁₂, T₂₂ are those of the first two blocks, and T_inv, T_inv,Σ those of (B.14) and (B.15).  The
+    arguments are taken as checked.
     """
     found: Equivalents = equivalents(beta, of.post**2, of.weights)
     blocks = len(of.weights)

@@ -48,17 +48,19 @@ _ETA = (
     "η is not given; Ṽ_* depends on r/η alone, and η = 0.2, that of Figure 5, is taken, with which the axes "
     "of Figure 2(c) agree (errors/d from 1.2 to 8.5)."
 )
+
+
+def _where(place: str, relation: sp.Rel) -> sp.Implies:
+    return sp.Implies(sp.Symbol(place), relation, evaluate=False)
+
+
 FALLS_THEN_RISES = nt.Listing(
-    sp.Lt(slope(beta, beta), 0, evaluate=False),
-    sp.Symbol(r"0 < \beta < \beta_{\circ}"),
-    sp.Gt(slope(beta, beta), 0, evaluate=False),
-    sp.Symbol(r"\beta_{\circ} < \beta < \mathrm{rank}(A)/d"),
+    _where(r"0 < \beta < \beta_{\circ}", sp.Lt(slope(beta, beta), 0, evaluate=False)),
+    _where(r"\beta_{\circ} < \beta < \mathrm{rank}(A)/d", sp.Gt(slope(beta, beta), 0, evaluate=False)),
 )
 U_SHAPED = nt.Listing(
-    sp.Lt(slope(n, n), 0, evaluate=False),
-    sp.Symbol(r"n < n_{\circ}"),
-    sp.Gt(slope(n, n), 0, evaluate=False),
-    sp.Symbol(r"n > n_{\circ}"),
+    _where(r"n < n_{\circ}", sp.Lt(slope(n, n), 0, evaluate=False)),
+    _where(r"n > n_{\circ}", sp.Gt(slope(n, n), 0, evaluate=False)),
 )
 
 register(
@@ -225,10 +227,8 @@ register(
         BEYOND,
         "For B = 50, 150 the U in n, and the crossover's growth, come from pretraining, for r = 0 too",
         nt.Listing(
-            sp.Lt(slope(n_pre, n_pre), 0, evaluate=False),
-            sp.Symbol(r"n_{\mathrm{pre}} < n_{\circ}"),
-            sp.Gt(slope(n_pre, n_pre), 0, evaluate=False),
-            sp.Symbol(r"n_{\mathrm{pre}} > n_{\circ}"),
+            _where(r"n_{\mathrm{pre}} < n_{\circ}", sp.Lt(slope(n_pre, n_pre), 0, evaluate=False)),
+            _where(r"n_{\mathrm{pre}} > n_{\circ}", sp.Gt(slope(n_pre, n_pre), 0, evaluate=False)),
             sp.Gt(sp.Symbol(r"\partial_{n_{\mathrm{pre}}} \beta_{\circ}"), 0, evaluate=False),
         ),
         assumptions=("Figure 2's setting, B = 50 and 150, n_post = n_test = 800",),

@@ -284,9 +284,3 @@ register(
         note="For large n the minimiser is unique.",
     )
 )
-
-
-def at_spectrum(expression: sp.Expr, lams: Sequence[Any], mus: Sequence[Any]) -> sp.Expr:
-    """A formula in λ_1 … λ_r, μ_1 … μ_r, r and tr A with these values."""
-    given = {base[i]: x for base, xs in ((lam, lams), (mu, mus)) for i, x in enumerate(xs, 1)}
-    return expression.subs({rank: len(lams), sp.Trace(A): sum(lams)}).doit().subs(given)

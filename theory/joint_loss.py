@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from theory import blocks
 from theory import notation as nt
-from theory.errors import ArgumentError, check_count, check_covariance, check_finite, check_rate
+from theory.errors import (
+    ArgumentError,
+    check_count,
+    check_covariance,
+    check_finite,
+    check_numbers,
+    check_rate,
+    in_range,
+)
 from theory.lower import lower_matrix
 from theory.notation import A, V, W, c_k, d, eta, n
 from theory.wishart import expectation
@@ -104,7 +112,7 @@ def _on_path(value: Words, k: int) -> Words:
 
 
 def _square(name: str, value: Array, size: int) -> Array:
-    block = np.asarray(value, dtype=float)
+    block = check_numbers(name, value)
     if block.shape != (size, size):
         raise ArgumentError(f"{name} has shape {block.shape}: must be {size} × {size}, the shape of A")
     return check_finite(name, block)
@@ -112,10 +120,11 @@ def _square(name: str, value: Array, size: int) -> Array:
 
 def _checked(A: Array, n: int, eta: float, k: int) -> tuple[Array, dict[sp.Symbol, Any]]:
     check_count("n", n)
-    check_rate("eta", eta)
+    eta = check_rate("eta", eta)
     return check_covariance("A", A), {nt.n: n, nt.eta: eta, **path_sums(eta, k)}
 
 
+@in_range("V, W, A")
 def population_loss(V: Array, W: Array, A: Array, n: int, eta: float, k: int) -> float:
     """lim_{B→∞} L_SFT at d × d blocks V, W and prompts of n samples of N(0, A).
 
@@ -138,6 +147,7 @@ class JointMinimiser:
     gradient_norm: float
 
 
+@in_range("A")
 def joint_minimiser(A: Array, n: int, eta: float, k: int) -> JointMinimiser:
     """The minimiser of the population loss over Ṽ and W̃, for a d × d covariance A, singular or not.
 

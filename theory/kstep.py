@@ -5,14 +5,17 @@ Beyond arXiv:2603.01293, whose Proposition 5.1 is k = 1.  Notes: ``notes/kstep.m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
+from numbers import Real
+from typing import Any
 
 import sympy as sp
 
 from theory import notation as nt
 from theory.contraction import Progress
-from theory.errors import ArgumentError, check_count
+from theory.errors import ArgumentError, check_count, shown
 from theory.lower import raise_matrix, raise_scalar
 from theory.notation import d, n
 from theory.outcome import unrolled
@@ -23,7 +26,35 @@ from theory.words.poly import Matrix, Scalar, letter
 
 V, W, S, SIGMA = (nt.letter_of(m) for m in (nt.V, nt.W, nt.S, nt.Sigma))
 CENTRED = Letter("S - Sigma", d, d, symmetric=True)
+MOST_COUNTED = 1000  # beyond it the number of terms has thousands of digits
 MISS = Letter("M0", d, d)  # I + ṼΣ, the miss at n = ∞
+
+
+def check_limit(limit: Any) -> float:
+    """``limit`` as a float; raises :class:`ArgumentError` unless it is a positive number, ∞ allowed."""
+    try:
+        number = float(limit) if isinstance(limit, Real) and not isinstance(limit, bool) else 0.0
+    except OverflowError:
+        number = math.inf
+    if not number > 0:
+        raise ArgumentError(f"limit={shown(limit)}: must be a positive number")
+    return number
+
+
+def _check_order(k: int, limit: float) -> float:
+    """The limit as a float.  Refuses a k whose words of order 2k, of 2k − 2 equal gaps, have too many terms.
+
+    All 4^k words take minutes at k = 10.
+    """
+    most = check_limit(limit)
+    top = sp.factorial2(4 * k - 1) // sp.factorial(2 * k - 2) if k <= MOST_COUNTED else sp.oo
+    if top > most:
+        about = f"about {int(top):,}" if top.is_finite else "far more"
+        raise ArgumentError(
+            f"k={shown(k)}: must be smaller, order {shown(2 * k)} in S alone has {about} terms, "
+            f"more than limit={most:,.0f}"
+        )
+    return most
 
 
 def k_step_risk_expr(
@@ -34,7 +65,7 @@ def k_step_risk_expr(
     At W̃ = I it is E‖(I + ṼS)^k‖_F²; ``with_W`` leaves W̃ in (Proposition 6.1).  Raises
     :class:`ArgumentError` for k < 1 and where more than ``limit`` terms are predicted.
     """
-    check_count("k", k)
+    limit = _check_order(check_count("k", k), limit)
     return expectation(unrolled(k, with_W).norm2(), S, SIGMA, n, limit=limit, progress=progress)
 
 
@@ -43,15 +74,14 @@ def _cached(k: int) -> Scalar:
     return k_step_risk_expr(k)
 
 
-@cache
 def centred_risk(k: int, limit: float = TERM_LIMIT) -> Scalar:
     """E‖(M₀ + Ṽ(S − Σ))^k‖_F², M₀ = I + ṼΣ: the same risk, with no cancellation where M₀ is small."""
-    # All 4^k words take minutes at k = 10; that of order 2k, with 2k − 2 equal gaps, is enough to refuse.
-    top = int(sp.factorial2(4 * k - 1) // sp.factorial(2 * k - 2))
-    if top > limit:
-        raise ArgumentError(
-            f"k={k}: order {2 * k} in S alone has about {top:,} terms, more than limit={limit:,.0f}"
-        )
+    steps = check_count("k", k)
+    return _centred_risk(steps, _check_order(steps, limit))
+
+
+@cache
+def _centred_risk(k: int, limit: float) -> Scalar:
     miss = (letter(MISS) + letter(V) @ letter(CENTRED)).power(k)
     return expectation(miss.norm2(), S, SIGMA, n, centred=CENTRED, limit=limit)
 
@@ -89,7 +119,7 @@ def by_power(value: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
 @cache
 def isotropic_risk(k: int) -> sp.Expr:
     """The k-step risk at Σ = I, Ṽ = −cI, E tr(I − cS)^{2k}: a polynomial in c, d, 1/n, convex in c."""
-    check_count("k", k)
+    _check_order(check_count("k", k), TERM_LIMIT)
     terms = [sp.binomial(2 * k, j) * (-c) ** j * isotropic_moment(j) for j in range(2 * k + 1)]
     return by_power(sp.Add(*terms), c)
 

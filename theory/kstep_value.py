@@ -11,8 +11,16 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.errors import ArgumentError, check_count, check_covariance, check_finite
-from theory.kstep import MISS, SIGMA, V, centred_risk
+from theory.errors import (
+    ArgumentError,
+    binary_size,
+    check_count,
+    check_covariance,
+    check_finite,
+    check_numbers,
+    in_range,
+)
+from theory.kstep import MISS, SIGMA, V, centred_risk, check_limit
 from theory.notation import n as n_symbol
 from theory.wishart import TERM_LIMIT
 from theory.words.program import Program
@@ -22,7 +30,9 @@ Array = NDArray[np.float64]
 
 def program(k: int, limit: float = TERM_LIMIT) -> Program:
     """The k-step risk in centred words, ready for numbers."""
-    return _program(k, limit)  # by position: else a call with the default limit derives it again
+    return _program(
+        check_count("k", k), check_limit(limit)
+    )  # by position: else a call with the default limit derives it again
 
 
 @cache
@@ -30,20 +40,23 @@ def _program(k: int, limit: float) -> Program:
     return Program(centred_risk(k, limit), SIGMA, n_symbol)
 
 
-def _checked(block: Array, Sigma: Array, n: int, k: int) -> tuple[Array, Array]:
+def _checked(block: Array, Sigma: Array, n: int, k: int) -> tuple[Array, Array, float]:
+    """V and Σ in units that make Σ of order one and leave VS, and so the risk, as it is; and the unit."""
     check_count("n", n)
     check_count("k", k)
     covariance = check_covariance("Sigma", Sigma)
-    matrix = np.asarray(block, dtype=float)
+    matrix = check_numbers("V", block)
     if matrix.shape != covariance.shape:
         raise ArgumentError(f"V has shape {matrix.shape}: must be {covariance.shape}, the shape of Sigma")
-    return check_finite("V", matrix), covariance
+    unit = binary_size(covariance)
+    return check_finite("V", matrix) * unit, covariance / unit, unit
 
 
 def _matrices(block: Array, Sigma: Array) -> dict:
     return {V: block, SIGMA: Sigma, MISS: np.eye(len(block)) + block @ Sigma}
 
 
+@in_range("V, Sigma")
 def k_step_risk(V: Array, Sigma: Array, n: int, k: int, *, limit: float = TERM_LIMIT) -> float:
     """E‖(I + VS)^k w*‖² over S = XXᵀ/n, x ~ N(0, Σ), w* ~ N(0, I): exact up to rounding.
 
@@ -52,16 +65,18 @@ def k_step_risk(V: Array, Sigma: Array, n: int, k: int, *, limit: float = TERM_L
     covariance, a V of another shape or not finite, n < 1, k < 1, and where more than ``limit`` terms are
     predicted.
     """
-    block, covariance = _checked(V, Sigma, n, k)
+    block, covariance, _ = _checked(V, Sigma, n, k)
     return float(program(k, limit).value(_matrices(block, covariance), n))
 
 
+@in_range("V, Sigma")
 def k_step_gradient(
     V: Array, Sigma: Array, n: int, k: int, *, limit: float = TERM_LIMIT
 ) -> tuple[float, Array]:
     """The k-step risk and its d × d gradient in V, exact up to rounding.  Raises as :func:`k_step_risk`."""
-    block, covariance = _checked(V, Sigma, n, k)
-    return _gradient(block, covariance, n, k, limit)
+    block, covariance, unit = _checked(V, Sigma, n, k)
+    value, slope = _gradient(block, covariance, n, k, limit)
+    return value, slope * unit
 
 
 def _gradient(block: Array, covariance: Array, n: int, k: int, limit: float) -> tuple[float, Array]:
@@ -69,6 +84,7 @@ def _gradient(block: Array, covariance: Array, n: int, k: int, limit: float) -> 
     return value, slopes[V] + slopes[MISS] @ covariance
 
 
+@in_range("V, Sigma")
 def k_step_risk_bound(
     V: Array, Sigma: Array, n: int, k: int, *, limit: float = TERM_LIMIT
 ) -> tuple[float, float]:
@@ -77,7 +93,7 @@ def k_step_risk_bound(
     The bound is that of :meth:`theory.words.program.Program.bounded`: every rounding at its worst, and in
     the worst direction.  For a singular Σ it is of the order of the square root of what rounding does.
     """
-    block, covariance = _checked(V, Sigma, n, k)
+    block, covariance, _ = _checked(V, Sigma, n, k)
     matrices, d = _matrices(block, covariance), len(covariance)
     norms = float(np.linalg.norm(block) * np.linalg.norm(covariance))
     roundings = (d + 1) * 2.0**-53  # of an entry of I + VΣ

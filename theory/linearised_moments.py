@@ -141,13 +141,14 @@ def _by_traces(words: Scalar, values: Mapping[Matrix, sp.Expr], trace_of_q: sp.E
     return sp.sympify(total).subs(aspect, d / n)
 
 
+CASES = ("B ≥ d + 2, any levels", "B ≤ d − 2, one block")
+
+
 def limits(id: str, printed: Scalar) -> dict[str, sp.Expr]:
     """The limits, as d → ∞ at B = βd, of the exact mean over what is printed for it."""
-    ratios = {
-        "B ≥ d + 2, any levels": means_above()[id] / printed_above(printed),
-        "B ≤ d − 2, one block": means_below()[id] / printed_below(printed),
-    }
-    return {text: sp.limit(sp.cancel(x.subs(B, beta * d)), d, sp.oo) for text, x in ratios.items()}
+    ratios = (means_above()[id] / printed_above(printed), means_below()[id] / printed_below(printed))
+    found = (sp.limit(sp.cancel(x.subs(B, beta * d)), d, sp.oo) for x in ratios)
+    return dict(zip(CASES, found, strict=True))
 
 
 # One block: the limits of the risk ----------------------------------------------------------------------

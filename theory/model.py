@@ -33,8 +33,7 @@ target_tau = nt.matrix("target_tau", 2 * d + 2, 1, r"(0,0,w_{i+1,\tau},1)")
 hat_tau = nt.matrix("w_i_tau", d, 1, r"\hat{w}_{i,\tau}")
 hat_next_tau = nt.matrix("w_i+1_tau", d, 1, r"\hat{w}_{i+1,\tau}")
 LAST = sp.Symbol(r"f_{\mathrm{LSA}}(Z_{i})_{[:,-1]}")
-ZZT = sp.Symbol(r"V Z_{i} Z_{i}^{\top}")
-ZT = sp.Symbol(r"Z_{i}^{\top}")
+Z_i = nt.matrix("Z_i", 2 * d + 2, n + i + 1, "Z_{i}")
 ONE, ZERO = sp.Integer(1), sp.Integer(0)
 
 # Derivations ---------------------------------------------------------------------------------------
@@ -51,12 +50,6 @@ def merged_attention() -> tuple[Matrix, Matrix]:
 def recursion() -> Matrix:
     """The weight rows of f_LSA(Z_i)[:, −1] under the pattern (3.8): the right side of A.1."""
     return blocks.forward(*blocks.pattern(), letter(nt.letter_of(w_now)))[2][0]
-
-
-def other_rows() -> list[Matrix]:
-    """The x, y and constant rows of the same column: 0, 0 and 1."""
-    column = blocks.forward(*blocks.pattern(), letter(nt.letter_of(w_now)))
-    return [column[0][0], column[1][0], column[3][0]]
 
 
 def constant_row() -> Matrix:
@@ -130,8 +123,9 @@ def _step_error() -> Counterexample:
 # Statements ----------------------------------------------------------------------------------------
 
 _UPDATE = V * S * (W * w_now - w_star)
-_SEEN = nt.Column(W * w_now, -ONE, ZERO, ZERO)
-_NOW = nt.Column(ZERO, ZERO, w_now, ONE)
+_NULL = sp.ZeroMatrix(d, 1)
+_SEEN = nt.Column(W * w_now, -ONE, _NULL, ZERO)
+_NOW = nt.Column(_NULL, ZERO, w_now, ONE)
 _VX = V * X
 _PRINTED_VZ = nt.Blocks(
     sp.Tuple(sp.ZeroMatrix(d, n), ZERO, ZERO, ZERO),
@@ -140,10 +134,10 @@ _PRINTED_VZ = nt.Blocks(
     sp.Tuple(sp.ZeroMatrix(1, n), ZERO, ZERO, ZERO),
 )
 _TRUE_VZ = nt.Blocks(
-    sp.Tuple(sp.ZeroMatrix(d, n), nt.zeros(d, i + 1)),
-    sp.Tuple(sp.ZeroMatrix(1, n), nt.zeros(1, i + 1)),
-    sp.Tuple(_VX, nt.zeros(d, i + 1)),
-    sp.Tuple(sp.ZeroMatrix(1, n), nt.zeros(1, i + 1)),
+    sp.Tuple(sp.ZeroMatrix(d, n), nt.Zeros(d, i + 1)),
+    sp.Tuple(sp.ZeroMatrix(1, n), nt.Zeros(1, i + 1)),
+    sp.Tuple(_VX, nt.Zeros(d, i + 1)),
+    sp.Tuple(sp.ZeroMatrix(1, n), nt.Zeros(1, i + 1)),
 )
 
 register(
@@ -165,7 +159,7 @@ register(
         "Eq. 3.2",
         "The prediction is rows d+2 … 2d+1 of the last column of f_LSA; under (3.8) the column is (0, "
         "0, ŵ_{i+1}, 1)",
-        nt.Chain(LAST, nt.Column(ZERO, ZERO, w_next, ONE)),
+        nt.Chain(LAST, nt.Column(_NULL, ZERO, w_next, ONE)),
         assumptions=("V, W in the pattern (3.8)",),
     )
 )
@@ -230,7 +224,7 @@ register(
         "eq-A.1-steps.a",
         "Proof of Theorem 4.1, line 1",
         "W Z[:,−1] = (W̃ŵ_i; −1; 0; 0)",
-        nt.Chain(LAST, nt.Sum_(_NOW, nt.Product_(sp.Symbol(r"\frac{1}{n} V Z_{i} Z_{i}^{\top}"), _SEEN))),
+        nt.Chain(LAST, nt.Sum_(_NOW, nt.Product_(V_full * Z_i * Z_i.T / n, _SEEN))),
     )
 )
 register(
@@ -238,8 +232,8 @@ register(
         "eq-A.1-steps.b",
         "Proof of Theorem 4.1, line 2",
         "The same in blocks",
-        nt.Product_(_PRINTED_VZ, ZT, nt.Column(W * w_zero, -ONE, ZERO, ZERO)),
-        corrected=nt.Product_(_TRUE_VZ, ZT, _SEEN),
+        nt.Product_(_PRINTED_VZ, Z_i.T, nt.Column(W * w_zero, -ONE, _NULL, ZERO)),
+        corrected=nt.Product_(_TRUE_VZ, Z_i.T, _SEEN),
         counterexample=_first_weight,
         note="W̃w_0 should be W̃ŵ_i, and V Z_i has n+i+1 columns where n+3 are printed.",
     )
@@ -250,7 +244,7 @@ register(
         "Proof of Theorem 4.1, lines 3 and 4",
         "The scores are XᵀW̃ŵ_i − yᵀ on the prompt and 0 on the generated columns; the update is "
         "ṼXXᵀ(W̃ŵ_i − w*)/n",
-        nt.Chain(LAST, nt.Sum_(_NOW, nt.Column(ZERO, ZERO, V * X * X.T * (W * w_now - w_star) / n, ZERO))),
+        nt.Chain(LAST, nt.Sum_(_NOW, nt.Column(_NULL, ZERO, V * X * X.T * (W * w_now - w_star) / n, ZERO))),
     )
 )
 register(

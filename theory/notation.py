@@ -297,13 +297,15 @@ class MatrixSum(MatrixExpr):
         return rf"\sum_{{{index}={low}}}^{{{high}}} {of}"
 
 
-def zeros(rows: Any, cols: Any) -> sp.Symbol:
+class Zeros(sp.ZeroMatrix):
     """A zero block that prints its shape."""
-    height, width = (
-        rf"({latex(size)})" if isinstance(size, sp.Add) else latex(size)
-        for size in map(sp.sympify, (rows, cols))
-    )
-    return sp.Symbol(rf"0_{{{height} \times {width}}}")
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        height, width = (
+            rf"({printer._print(size)})" if isinstance(size, sp.Add) else printer._print(size)
+            for size in self.shape
+        )
+        return rf"0_{{{height} \times {width}}}"
 
 
 L_SFT = sp.Symbol(r"L_{\mathrm{SFT}}")

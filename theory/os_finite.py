@@ -239,9 +239,9 @@ register(
         "The risk of k = 2 falls with the number of steps, then rises: early stopping is what keeps it low",
         nt.Listing(
             sp.Lt(slope(steps, steps), 0, evaluate=False),
-            sp.Symbol(r"t < t_{\circ}"),
+            sp.Symbol(r"\text{for } t < t_{\circ}"),
             sp.Gt(slope(steps, steps), 0, evaluate=False),
-            sp.Symbol(r"t > t_{\circ}"),
+            sp.Symbol(r"\text{for } t > t_{\circ}"),
         ),
         assumptions=(_TRAINED, _SMALL, "n = 2d", "B = 3/2 rank A"),
         depends_on=("ext-os-finite.e",),
@@ -257,9 +257,9 @@ register(
         "Longer prompts lower the risk of k = 2 after many steps and raise it after few",
         nt.Listing(
             sp.Lt(slope(n, n), 0, evaluate=False),
-            sp.Symbol(r"t = 500"),
+            sp.Symbol(r"\text{at } t = 500"),
             sp.Gt(slope(n, n), 0, evaluate=False),
-            sp.Symbol(r"t = 5"),
+            sp.Symbol(r"\text{at } t = 5"),
         ),
         assumptions=(
             _TRAINED.replace("its step 1/λ_max", "its step 1/(2λ_max)"),

@@ -5,28 +5,32 @@ What can be said in closed form is in :mod:`theory.os_limits`.  Notes: ``notes/o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 from scipy.sparse.linalg import LinearOperator, minres
 
-from theory.errors import check_count, check_definite
+from theory.errors import binary_size, check_count, check_definite, check_positive, in_range
 from theory.kstep import MISS, SIGMA, V
 from theory.kstep_value import program
 
 Array = NDArray[np.float64]
+LEAST = 1e-3  # of a start, at an A of order one
 STEP = 1e-30  # of the complex step: the gradient is a polynomial, so its square is all that is dropped
 
 
+@in_range("A")
 def one_step_fixed_point(A: Array, n: int, eta: float = 1.0) -> Array:
     """−η((n+1)/n A + tr(A)/n I)⁻¹: outcome supervision with k = 1 at η = 1, fine-tuning at any k (eq. 4.2).
 
-    ``A`` is d × d.  Raises :class:`ArgumentError` for an A that is not positive definite, and for n < 1.
+    ``A`` is d × d.  Raises :class:`ArgumentError` for an A that is not positive definite, n < 1, and an
+    η that is not positive.
     """
     covariance = check_definite("A", A)
     size = check_count("n", n)
+    eta = check_positive("eta", eta)
     inner = (size + 1) / size * covariance + np.trace(covariance) / size * np.eye(len(covariance))
     return np.asarray(-eta * np.linalg.inv(inner))
 
@@ -45,6 +49,7 @@ class FixedPoint:
     curvature: float
 
 
+@in_range("A")
 def os_fixed_point(A: Array, n: int, k: int) -> FixedPoint:
     """The stationary point of E‖(I + ṼS)^k‖_F² among the Ṽ that share A's eigenbasis.
 
@@ -53,15 +58,29 @@ def os_fixed_point(A: Array, n: int, k: int) -> FixedPoint:
     gradient.  Raises :class:`ArgumentError` for an A that is not positive definite, n < 1, k < 1, and where
     the polynomial is too large (k ≥ 5).
     """
+    covariance, n, k, unit = _checked(A, n, k)
+    return _in_units(_commuting(covariance, n, k), unit)
+
+
+def _checked(A: Array, n: int, k: int) -> tuple[Array, int, int, float]:
+    """A in units in which it is of order one, and the unit: the risk is one of ṼA alone."""
     covariance = check_definite("A", A)
-    check_count("n", n)
-    check_count("k", k)
+    unit = binary_size(covariance)
+    return covariance / unit, check_count("n", n), check_count("k", k), unit
+
+
+def _in_units(point: FixedPoint, unit: float) -> FixedPoint:
+    return replace(point, V=point.V / unit)  # slope and curvature are in units of V
+
+
+def _commuting(covariance: Array, n: int, k: int) -> FixedPoint:
     eigenvalues, basis = np.linalg.eigh(covariance)
     start = np.diagonal(basis.T @ one_step_fixed_point(covariance, n) @ basis).copy()
     point = _newton(start, eigenvalues, n, k)
     return _described(basis @ np.diag(point) @ basis.T, covariance, n, k)[0]
 
 
+@in_range("A")
 def os_minimiser(A: Array, n: int, k: int) -> FixedPoint:
     """The lowest minimum of E‖(I + ṼS)^k‖_F² over all d × d Ṽ that is reached from :func:`os_fixed_point`.
 
@@ -69,8 +88,8 @@ def os_minimiser(A: Array, n: int, k: int) -> FixedPoint:
     curves down.  Nothing proves it global.  Where it does not share A's eigenbasis, its mirror images D Ṽ D,
     D = diag(±1) in that basis, are as good.  Raises as :func:`os_fixed_point`.
     """
-    best = os_fixed_point(A, n, k)
-    covariance, (best, direction) = np.asarray(A, dtype=float), _described(best.V, np.asarray(A, float), n, k)
+    covariance, n, k, unit = _checked(A, n, k)
+    best, direction = _described(_commuting(covariance, n, k).V, covariance, n, k)
     for _ in range(len(covariance) + 1):
         size = float(np.linalg.norm(best.V)) / np.sqrt(n)
         found = [
@@ -81,11 +100,14 @@ def os_minimiser(A: Array, n: int, k: int) -> FixedPoint:
         if lowest[0].risk > best.risk * (1 - 1e-9):
             break
         best, direction = lowest
-    return best
+    return _in_units(best, unit)
 
 
 def risk_and_gradient(block: Array, covariance: Array, n: int, k: int) -> tuple[float, Array]:
-    """The k-step risk and its gradient, at d × d matrices or at the eigenvalues of commuting ones."""
+    """The k-step risk and its gradient, at d × d matrices or at the eigenvalues of commuting ones.
+
+    The arguments are taken as checked.
+    """
     one = np.eye(len(block)) if block.ndim == 2 else 1.0
     product = block @ covariance if block.ndim == 2 else block * covariance
     values = {V: block, SIGMA: covariance, MISS: one + product}
@@ -115,8 +137,8 @@ def _described(block: Array, covariance: Array, n: int, k: int) -> tuple[FixedPo
 
 def _newton(start: Array, covariance: Array, n: int, k: int) -> Array:
     """A local minimum from ``start`` by trust-region Newton, matrices or eigenvalues of commuting ones."""
-    # In units of the start, so that the first trust region is of its size.
-    scale = np.linalg.norm(start) / np.sqrt(start.size)
+    # In units of the start, so that the first trust region is of its size; a displaced one may be zero.
+    scale = max(float(np.linalg.norm(start)) / np.sqrt(start.size), LEAST)
 
     def value(x: Array) -> tuple[float, Array]:
         risk, slope = risk_and_gradient(scale * x.reshape(start.shape), covariance, n, k)

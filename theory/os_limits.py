@@ -6,7 +6,7 @@ Beyond arXiv:2603.01293.  Notes: ``notes/os_limits.md``.
 from __future__ import annotations
 
 from functools import cache
-from math import prod
+from math import lgamma, log, log1p, pi, prod
 
 import numpy as np
 import sympy as sp
@@ -94,19 +94,15 @@ def many_steps(length: int, steps: int) -> float:
     """k c_k at d = 1 for large k: n y/4 less its first correction, of order log(k)/k.
 
     Laplace's method on E(1 − xλ/k)^{2k}: e^{−2xλ} below k/x, a Gaussian peak at λ = (1 + y)k/x above.
+    Raises :class:`ArgumentError` for a count below 1.
     """
+    length, steps = check_count("length", length), check_count("steps", steps)
     y = float(ratio)
-    peak = sp.log(
-        length
-        * y
-        / 4
-        * (1 + y) ** (-length - 1)
-        * (y / 2) ** (length / 2)
-        * sp.gamma(length / 2)
-        / sp.sqrt(sp.pi)
-    )
+    # log of n y/4 · (1 + y)^{−n−1} (y/2)^{n/2} Γ(n/2)/√π, whose factors leave float64 from n = 300 on
+    peak = log(length * y / 4) - (length + 1) * log1p(y) + length / 2 * log(y / 2)
+    peak += lgamma(length / 2) - log(pi) / 2
     slope = 8 * (1 + y) / (length * y**2)
-    return float(length * y / 4 - ((length + 1) / 2 * np.log(steps) - float(peak)) / (steps * slope))
+    return float(length * y / 4 - ((length + 1) / 2 * np.log(steps) - peak) / (steps * slope))
 
 
 # Statements ----------------------------------------------------------------------------------------

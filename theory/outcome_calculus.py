@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import sympy as sp
@@ -96,8 +97,9 @@ class Given:
 
     ``matrices`` by symbol, ``one`` the d × d identity and ``scalars`` by symbol; ``exact`` keeps
     coefficients rational.  ``prompts`` holds the matrices of each prompt, for sums over τ.  ``moves`` are
-    the derivatives of those symbols that move, for differentials.  ``norm``, ``radius`` and ``pinv``
-    take the operator norm, the spectral radius and the pseudo-inverse of such a value.
+    the derivatives of those symbols that move, for differentials.  ``norm``, ``radius``, ``pinv`` and
+    ``inverse`` take the operator norm, the spectral radius, the pseudo-inverse and, for negative powers, the
+    inverse of such a value.
     """
 
     matrices: Mapping[Any, Any]
@@ -109,6 +111,7 @@ class Given:
     norm: Callable[[Any], Any] | None = None
     radius: Callable[[Any], Any] | None = None
     pinv: Callable[[Any], Any] | None = None
+    inverse: Callable[[Any], Any] | None = None
 
     def at(self, index: Any, number: int) -> Given:
         return replace(self, scalars={**self.scalars, index: number})
@@ -141,11 +144,22 @@ def _product(left: Any, right: Any) -> Any:
 
 
 def _rounds(index: Any, low: Any, high: Any, given: Given) -> list[Given]:
-    """The settings that a sum runs through: its prompts, or the values of its index."""
-    if index == nt.tau:
-        return [given.of_prompt(one) for one in given.prompts]
+    """The settings that a sum runs through: its prompts (after the last the first again), or the values of
+    its index."""
     first, last = (int(sp.sympify(edge).subs(given.scalars)) for edge in (low, high))
+    if index == nt.tau:
+        count = len(given.prompts)
+        return [given.of_prompt(given.prompts[(at - 1) % count]) for at in range(first, last + 1)]
     return [given.at(index, number) for number in range(first, last + 1)]
+
+
+def _inverse(node: Any, base: Any, exponent: int, inverse: Callable[[Any], Any] | None) -> Any:
+    if inverse is None:
+        raise ArgumentError(f"expression={node}: the power is {exponent}, must be at least 0")
+    if isinstance(base, Dual):
+        found = inverse(base.value)
+        return Dual(found, found @ base.slope @ found * -1)
+    return inverse(base)
 
 
 def _matrix(node: Any, given: Given) -> Any:
@@ -167,8 +181,8 @@ def _matrix(node: Any, given: Given) -> Any:
         total, base = given.one, _matrix(node.base, given)
         exponent = int(node.exp.subs(given.scalars))
         if exponent < 0:
-            raise ArgumentError(f"expression={node}: the power is {exponent}, must be at least 0")
-        for _ in range(exponent):
+            base = _inverse(node, base, exponent, given.inverse)
+        for _ in range(abs(exponent)):
             total = total @ base
         return total
     if isinstance(node, MatrixSum):
@@ -212,7 +226,8 @@ def value(node: Any, given: Given) -> Any:
         return sum((value(inner, one) for one in _rounds(index, low, high, given)), start=0)
     if node.has(MatrixExpr, FrobeniusSquared, Inner, sp.Sum):
         if isinstance(node, sp.Pow):
-            return value(node.base, given) ** int(node.exp.subs(given.scalars))
+            base, exponent = value(node.base, given), int(node.exp.subs(given.scalars))
+            return prod([base] * exponent) if exponent > 0 else base**exponent
         parts = [value(part, given) for part in node.args]
         total = parts[0]
         for part in parts[1:]:
@@ -233,20 +248,26 @@ def in_words(k: int, one: Matrix = _W) -> Given:
     prompt = {nt.S_tau: _S, nt.w_star_tau: one, M_tau: step, S: _S, w: one, M: step}
     moves = {V: _E, M: _E @ _S, M_tau: _E @ _S}
     base = {V: _V, E: _E, **prompt}
-    return Given(base, {nt.k: k, nt.B: 1}, identity(d), prompts=(prompt,), moves=moves)
+    # To words an inverse is a letter of its own.
+    inverse = lambda _: letter(Letter("inverse of M", d, d))  # noqa: E731
+    return Given(base, {nt.k: k, nt.B: 1}, identity(d), prompts=(prompt,), moves=moves, inverse=inverse)
 
 
 def in_norms(formula: sp.Expr, k: int) -> sp.Expr:
-    """A bound at an explicit k, a polynomial in m1, m2, … = ‖M‖, ‖M²‖, …, s = ‖S‖, u = ‖w*‖², r = ρ(M)."""
+    """A bound at an explicit k, a polynomial in m1, m2, … = ‖M‖, ‖M²‖, …, s = ‖S‖, u = ‖w*‖², r = ρ(M), and
+    i1, i2, … = ‖M⁻¹‖, ‖M⁻²‖, …"""
+    one = Letter("inverse of M", d, d)
     words = {M: letter(nt.letter_of(M)), S: letter(nt.letter_of(S))}
 
     def norm(of: Matrix) -> sp.Expr:
         (((_, word), _),) = of.terms.items()
-        name = "s" if of is words[S] else f"m{len(word)}"
+        kind = "i" if any(factor.letter == one for factor in word) else "m"
+        name = "s" if of is words[S] else f"{kind}{len(word)}"
         return sp.Symbol(name, positive=True) if word else sp.Integer(1)
 
     u, r = sp.symbols("u r", positive=True)
-    given = Given(words, {nt.k: k, u: u}, identity(d), norm=norm, radius=lambda _: r)
+    scalars = {nt.k: k, u: u}
+    given = Given(words, scalars, identity(d), norm=norm, radius=lambda _: r, inverse=lambda _: letter(one))
     return sp.expand(value(formula.xreplace({NormSquared(w): u}), given))
 
 

@@ -183,11 +183,12 @@ def induction() -> tuple[Matrix, Matrix]:
 
 def merged(norms: sp.Expr) -> sp.Expr:
     """The terms of a double sum with every ‖M^p‖ replaced by ‖M‖^p: by submultiplicativity no less."""
-    terms = norms.function.replace(
+    factor, total = norms.as_coeff_Mul()
+    terms = total.function.replace(
         lambda n: isinstance(n, nt.OperatorNorm) and isinstance(n.args[0], sp.MatPow),
         lambda n: size ** n.args[0].exp,
     )
-    return sp.powsimp(terms.subs(NORM(M), size))
+    return factor * sp.powsimp(terms.subs(NORM(M), size))
 
 
 def counted(norms: sp.Expr) -> sp.Expr:

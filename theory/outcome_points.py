@@ -100,6 +100,12 @@ def _array(matrix: sp.Matrix) -> NDArray[np.object_]:
     return np.array(matrix.tolist(), dtype=object).reshape(matrix.shape)
 
 
+def _inverse(matrix: NDArray[Any]) -> NDArray[Any]:
+    """M⁻¹, or nan in each entry where there is none."""
+    found = sp.Matrix(matrix.tolist())
+    return _array(found.inv() if found.det() != 0 else sp.nan * sp.ones(*found.shape))
+
+
 def at_rationals(V: sp.Matrix, prompts: Prompts, k: int, E: sp.Matrix | None = None) -> Given:
     """Exact arrays; norms as algebraic numbers."""
 
@@ -120,6 +126,7 @@ def at_rationals(V: sp.Matrix, prompts: Prompts, k: int, E: sp.Matrix | None = N
         norm=norm,
         radius=lambda matrix: max(abs(x) for x in sp.Matrix(matrix.tolist()).eigenvals()),
         pinv=lambda matrix: _array(sp.Matrix(matrix.tolist()).pinv()),
+        inverse=_inverse,
     )
 
 

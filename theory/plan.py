@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 
-from theory.errors import check_count
+from theory.errors import ArgumentError, check_count, check_positive, shown
 from theory.proportional import Setting
 from theory.risk_shape import Curve, curve
 
@@ -98,7 +98,7 @@ class Plan:
 
     def penalty(self, factor: float) -> float:
         """error(factor · β*)/error(β*) at β* of ``below``: what a training set larger by ``factor`` costs."""
-        return float(self.error(factor * self.below.beta)) / self.below.error
+        return float(self.error(check_positive("factor", factor) * self.below.beta)) / self.below.error
 
 
 def best_prompts(of: Setting) -> Plan:
@@ -160,6 +160,8 @@ class Prompts:
 
 def whole_rank(plan: Plan, d: int) -> float:
     """rank(A) at dimension ``d``: the spike in prompts, free of the rounding of the weights."""
+    if not isinstance(plan, Plan):
+        raise ArgumentError(f"plan={shown(plan)}: must be a Plan, as best_prompts returns it")
     return round(plan.spike * check_count("d", d), 6)
 
 

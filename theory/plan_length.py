@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from theory.errors import ArgumentError, check_count
+from theory.errors import ArgumentError, check_count, check_positive, shown
 from theory.plan import NO_MEAN, ROUNDING
-from theory.proportional import Setting
+from theory.proportional import LARGEST, Setting, check_ratio, checked_setting
 from theory.risk_shape import curve
 
 Array = NDArray[np.float64]
@@ -41,8 +42,9 @@ class Length:
 
 def with_length(of: Setting, aspect: float, roles: Collection[str] = ("post",)) -> Setting:
     """``of`` with d/n = ``aspect`` in the roles named."""
-    if not roles or not set(roles) <= set(ROLES):
-        raise ArgumentError(f"roles={roles!r}: must be one or more of {', '.join(ROLES)}")
+    _check_roles(roles)
+    checked_setting(of)
+    aspect = check_ratio("aspect", aspect)
     if aspect == 0 and "pre" in roles and (of.pre == 0).any():
         raise ArgumentError("pre: must be positive at n → ∞, where Γ₀ = Σ₀ is inverted")
     return replace(
@@ -53,12 +55,25 @@ def with_length(of: Setting, aspect: float, roles: Collection[str] = ("post",)) 
     )
 
 
+def _check_roles(roles: Any) -> None:
+    listed = isinstance(roles, list | tuple | set | frozenset) and len(roles) > 0
+    if not listed or not all(isinstance(role, str) and role in ROLES for role in roles):
+        raise ArgumentError(f"roles={shown(roles)}: must be one or more of {', '.join(ROLES)}")
+
+
+def _check_share(name: str, value: float) -> float:
+    """A number per dimension, positive and of a size that products of six do not lead out of float64."""
+    if not 1 / LARGEST <= check_positive(name, value) <= LARGEST:
+        raise ArgumentError(f"{name}={shown(value)}: must be between {1 / LARGEST:g} and {LARGEST:g}")
+    return float(value)
+
+
 def best_length(
     of: Setting, beta: float, *, roles: Collection[str] = ("post",), shortest: float = 0.05
 ) -> Length:
     """The best n/d ≥ ``shortest`` at B/d = ``beta`` prompts; raises :class:`ArgumentError` at the spike."""
-    if not 0 < beta < np.inf:
-        raise ArgumentError(f"beta={beta!r}: must be positive and finite")
+    beta = _check_share("beta", beta)
+    _check_roles(roles)
     if beta == float(curve(of).spike) and _noisy(of, roles):
         raise ArgumentError(f"beta={beta!r}: is the rank of A, where the error is infinite at every length")
     return _best(of, lambda aspect: beta, roles, shortest, spike=None)
@@ -68,8 +83,8 @@ def best_split(
     of: Setting, tokens: float, *, roles: Collection[str] = ("post",), shortest: float = 0.05
 ) -> Length:
     """The best n/d ≥ ``shortest``, and B/d with it, at nB/d² = ``tokens``."""
-    if not 0 < tokens < np.inf:
-        raise ArgumentError(f"tokens={tokens!r}: must be positive and finite")
+    tokens = _check_share("tokens", tokens)
+    _check_roles(roles)
     return _best(of, lambda aspect: tokens * aspect, roles, shortest, float(curve(of).spike) / tokens)
 
 
@@ -85,8 +100,8 @@ def _best(
     shortest: float,
     spike: float | None,
 ) -> Length:
-    if not 0 < shortest < 1 / SMALLEST:
-        raise ArgumentError(f"shortest={shortest!r}: must be a positive n/d")
+    if not check_positive("shortest", shortest) < 1 / SMALLEST:
+        raise ArgumentError(f"shortest={shown(shortest)}: must be a positive n/d, below {1 / SMALLEST:g}")
 
     def error(log_aspect: float) -> float:
         aspect = float(np.exp(log_aspect))
@@ -141,7 +156,8 @@ def whole_length(
     check_count("d", d)
     check_count("shortest", shortest)
     if (prompts is None) == (budget is None):
-        raise ArgumentError(f"prompts={prompts!r}, budget={budget!r}: must give one of the two")
+        raise ArgumentError(f"prompts={shown(prompts)}, budget={shown(budget)}: must give one of the two")
+    _check_roles(roles)
     rank = round(float(curve(of).spike) * d, 6)
     if prompts is not None:
         B = check_count("prompts", prompts)

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
-from theory.errors import ArgumentError
+from theory.errors import (
+    ArgumentError,
+    check_count,
+    check_finite,
+    check_positive,
+    check_real,
+    in_range,
+    shown,
+)
 from theory.plan import REACH, best_prompts
 from theory.proportional import Setting, setting
 from theory.risk_shape import Curve, curve
@@ -32,7 +40,13 @@ def two_blocks(
     aspect_pre: float | None = None,
     aspect_test: float | None = None,
 ) -> Setting:
-    """The family at r/η = ``ratio``, d/n = ``aspect`` and m/d = ``share``, scaled to η = 1."""
+    """The family at r/η = ``ratio``, d/n = ``aspect`` and m/d = ``share``, scaled to η = 1.
+
+    Raises :class:`ArgumentError` for a share outside [0, 1], and as :func:`theory.proportional.setting`.
+    """
+    ratio, rho_pre = check_real("ratio", ratio), check_real("rho_pre", rho_pre)
+    if not 0 <= check_real("share", share) <= 1:
+        raise ArgumentError(f"share={shown(share)}: must lie in [0, 1]")
     return setting(
         aspect=aspect,
         aspect_pre=aspect_pre,
@@ -106,6 +120,7 @@ def _lowest(shape: Curve, s: Array) -> Array:
     return np.take_along_axis(s, shape.at(np.exp(s)).argmin(-1)[:, None], -1)[:, 0]
 
 
+@in_range("aspect, low, high, rho_pre, share")
 def boundary(
     aspect: float,
     *,
@@ -119,8 +134,10 @@ def boundary(
 
     Sign changes of log(below/limit) on ``points`` values, each refined to a relative 1e-12.
     """
-    if not 0 < low < high < np.inf:
+    points, low, high = check_count("points", points, 2), check_real("low", low), check_real("high", high)
+    if not 0 < low < high:
         raise ArgumentError(f"low={low!r}, high={high!r}: must be 0 < low < high")
+    check_positive("aspect", aspect)  # without noise the limit is 0, and no β below the rank is as good
 
     def lead(log_ratio: float) -> float:
         plan = best_prompts(two_blocks(float(np.exp(log_ratio)), aspect, rho_pre=rho_pre, share=share))
@@ -133,7 +150,7 @@ def boundary(
 
 
 def _positive(name: str, values: ArrayLike) -> Array:
-    array = np.asarray(values, dtype=float)
-    if array.ndim != 1 or array.size == 0 or not (np.isfinite(array) & (array > 0)).all():
-        raise ArgumentError(f"{name}={values!r}: must be a list of positive numbers")
+    array = check_finite(name, values)
+    if array.ndim != 1 or array.size == 0 or not (array > 0).all():
+        raise ArgumentError(f"{name}={shown(values)}: must be a list of positive numbers")
     return array

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from theory import exact
 from theory import notation as nt
 from theory.blocks import gaussian_task
-from theory.errors import check_count, check_covariance, check_definite, check_rate
+from theory.errors import binary_size, check_count, check_covariance, check_definite, check_rate, in_range
 from theory.finetuning import HALF, V_STAR, unsolved_constraint
 from theory.notation import A, B, Gamma0, I, Omega, Phi, S, V, d, eta, n
 from theory.statement import Counterexample, Statement, register
@@ -55,6 +55,7 @@ def limit_on_eigenspace(a: sp.Expr, trace: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
     return -eta * a / moment, -eta / ((n + 1) / n * a + trace / n)
 
 
+@in_range("A, gamma0")
 def population_limit(
     A: NDArray[np.float64], n: int, eta: float, gamma0: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -63,14 +64,18 @@ def population_limit(
     Raises :class:`ArgumentError` for what is not a covariance, a Γ₀ with no inverse, n < 1, η outside
     (0, 1].
     """
-    check_count("n", n)
-    check_rate("eta", eta)
+    n = check_count("n", n)
+    eta = check_rate("eta", eta)
     covariance = check_covariance("A", A)
-    check_definite("gamma0", gamma0, len(covariance))
-    onto = covariance @ np.linalg.pinv(covariance, rcond=CUTOFF, hermitian=True)
-    inner = (n + 1) / n * covariance + np.trace(covariance) / n * onto
-    outside = np.linalg.solve(gamma0, np.eye(len(covariance)) - onto)
-    return np.asarray(-eta * np.linalg.pinv(inner, rcond=CUTOFF, hermitian=True) - outside)
+    initial = check_definite("gamma0", gamma0, len(covariance))
+    # On the eigenspaces: as I − AA† the projection off the range would be rounding where it is zero, and
+    # Γ₀⁻¹ may be any number of times larger than the rest.
+    unit = binary_size(covariance)
+    values, basis = np.linalg.eigh(covariance / unit)
+    kept = values > CUTOFF * max(values[-1], 0.0)
+    onto, rest = basis[:, kept], basis[:, ~kept]
+    inner = (n + 1) / n * values[kept] + np.trace(covariance / unit) / n
+    return np.asarray(-eta * ((onto / inner) @ onto.T) / unit - np.linalg.solve(initial, rest @ rest.T))
 
 
 # Counterexamples -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from theory import blocks, exact
 from theory import notation as nt
-from theory.errors import ArgumentError, check_count, check_covariance
+from theory.errors import ArgumentError, check_count, check_covariance, in_range
 from theory.lower import lower_matrix
 from theory.notation import Gamma0, I, Sigma0, V, d, n
 from theory.statement import Counterexample, Statement, register
@@ -84,13 +84,14 @@ def conserved() -> tuple[Scalar, Scalar]:
     return inner, value.map_coefficients(lambda c: b * sp.diff(c, b))
 
 
+@in_range("Sigma0")
 def gamma0(Sigma0: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """Γ₀ = (1 + 1/n) Σ₀ + (1/n) tr(Σ₀) I for a d × d array (arXiv:2603.01293, eq. 3.7).
 
     Raises :class:`ArgumentError` for what is not a covariance, n < 1, and Σ₀ = 0, where Γ₀ = 0 has no
     inverse; any other Σ₀, singular or not, makes Γ₀ invertible.
     """
-    check_count("n", n)
+    n = check_count("n", n)
     matrix = check_covariance("Sigma0", Sigma0)
     if np.trace(matrix) <= 0:
         raise ArgumentError("Sigma0 is zero: tr(Sigma0) must be positive, or Gamma0 has no inverse")

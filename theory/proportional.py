@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.equivalents import Equivalents, equivalents
-from theory.errors import ArgumentError, check_rate
+from theory.errors import ArgumentError, check_numbers, check_rate, check_real, shown
 
 Array = NDArray[np.float64]
 UNIT = 1e-9  # what the sum of the weights may be off by: K roundings of numbers typed to ten digits
@@ -25,7 +25,7 @@ CHUNK = 2**14  # blocks times values of β that are held at once: arrays that st
 
 @dataclass(frozen=True)
 class Setting:
-    """A fine-tuning task in the proportional limit, block values as (K,) arrays.
+    """A fine-tuning task in the proportional limit, checked by :func:`setting`, block values as (K,) arrays.
 
     ``weights`` μ_k; ``post``, ``pre``, ``test`` the levels of A, Σ₀ and Σ; ``eta`` the rate of the supervised
     path; ``aspect``, ``aspect_pre``, ``aspect_test`` the ratios d/n of the prompts of post-training, of
@@ -78,8 +78,8 @@ class Setting:
 
 def _numbers(name: str, value: ArrayLike, wanted: str) -> Array:
     try:
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
+        return check_numbers(name, value)
+    except ArgumentError:
         raise ArgumentError(f"{name} is not made of numbers: must be {wanted}") from None
 
 
@@ -106,12 +106,13 @@ def _blocks(name: str, value: ArrayLike, count: int | None = None, least: float 
     return array
 
 
-def _ratio(name: str, value: float | None, otherwise: float | None = None) -> float:
-    chosen = otherwise if value is None else value
-    number = isinstance(chosen, int | float | np.number) and not isinstance(chosen, bool)
-    if not number or not 0 <= chosen <= LARGEST:  # type: ignore[operator]
-        raise ArgumentError(f"{name}={value!r}: must be a ratio d/n, at least 0 and at most {LARGEST:g}")
-    return float(chosen)  # type: ignore[arg-type]
+def check_ratio(name: str, value: float | None, otherwise: float | None = None) -> float:
+    """``value``, or ``otherwise`` if it is None, as a ratio d/n."""
+    must = f"be a ratio d/n, at least 0 and at most {LARGEST:g}"
+    chosen = check_real(name, otherwise if value is None else value, must)
+    if not 0 <= chosen <= LARGEST:
+        raise ArgumentError(f"{name}={shown(value)}: must {must}")
+    return chosen
 
 
 def setting(
@@ -133,9 +134,9 @@ def setting(
         _blocks(name, value, mu.size, 1 / LARGEST)
         for name, value in (("post", post), ("pre", pre), ("test", test))
     )
-    ratio = _ratio("aspect", aspect)
+    ratio = check_ratio("aspect", aspect)
     ratio_pre, ratio_test = (
-        _ratio(name, value, ratio)
+        check_ratio(name, value, ratio)
         for name, value in (("aspect_pre", aspect_pre), ("aspect_test", aspect_test))
     )
     if mu @ Sigma0 == 0:
@@ -143,10 +144,15 @@ def setting(
     if ratio_pre == 0:
         for at in np.flatnonzero(Sigma0 == 0):
             raise ArgumentError(f"pre[{at}]=0: must be positive at aspect_pre = 0, where Γ₀ = Σ₀ is inverted")
-    if not isinstance(eta, int | float | np.number) or isinstance(eta, bool):
-        raise ArgumentError(f"eta={eta!r}: must be a number in (0, 1]")
-    rate = float(check_rate("eta", float(eta)))
+    rate = check_rate("eta", eta)
     return Setting(mu, A, Sigma0, Sigma, rate, ratio, ratio_pre, ratio_test)
+
+
+def checked_setting(of: object) -> Setting:
+    """``of`` if it is a :class:`Setting`."""
+    if not isinstance(of, Setting):
+        raise ArgumentError(f"of={shown(of)}: must be a Setting, as made by setting(…)")
+    return of
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,8 @@ class Terms:
 def limit_terms(beta: ArrayLike, of: Setting) -> Terms:
     """The parts of the limit of Err(Ṽ_*) at each β ≥ 0 (a number or (N,)).
 
-    At the spike the noise is infinite, unless r̄ = 0 (γ = 0 and A invertible).  Memory is O(K + N).
+    At the spike the noise is infinite, unless r̄ = 0 (γ = 0 and A invertible).  Memory is O(K + N).  The
+    arguments are taken as checked.
     """
     of, at = _merged(of), np.atleast_1d(np.asarray(beta, dtype=float))
     if at.size * of.weights.size <= CHUNK:

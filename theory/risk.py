@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from theory import blocks, exact
 from theory import notation as nt
-from theory.errors import ArgumentError, check_count, check_covariance
+from theory.errors import ArgumentError, binary_size, check_count, check_covariance, check_numbers, in_range
 from theory.kstep import k_step_gradient_expr, k_step_risk_expr  # noqa: F401  the k-step risk is found here
 from theory.kstep_value import k_step_gradient, k_step_risk, k_step_risk_bound  # noqa: F401
 from theory.lower import lower_scalar
@@ -59,17 +59,22 @@ def second_moment() -> Scalar:
     return expectation((letter(_G) @ letter(_S)).norm2(), _S, _SIGMA, n)
 
 
+@in_range("V, Sigma")
 def one_step_risk(V: NDArray[np.float64], Sigma: NDArray[np.float64], n: int) -> float:
     """E‖ŵ_1 − w*‖² at W̃ = I, w_0 = 0 (arXiv:2603.01293, eq. 5.1), for a d × d V and covariance Σ.
 
     Raises :class:`ArgumentError` for what is not a covariance, a V of another shape or not finite, n < 1.
     """
-    check_count("n", n)
+    n = check_count("n", n)
     covariance = check_covariance("Sigma", Sigma)
-    block = np.asarray(V, dtype=float)
+    block = check_numbers("V", V)
     if block.shape != covariance.shape or not np.isfinite(block).all():
         raise ArgumentError(f"V has shape {block.shape}: must be a finite matrix of shape {covariance.shape}")
-    return float(evaluate(_RISK, {_V: block, _SIGMA: covariance}, {nt.n: n, nt.d: len(block)}))
+    unit = binary_size(
+        covariance
+    )  # the risk is one of VΣ and of VΣVᵀ · Σ: no part of it is lost at any scale
+    values = {_V: block * unit, _SIGMA: covariance / unit}
+    return float(evaluate(_RISK, values, {nt.n: n, nt.d: len(block)}))
 
 
 # Statements ----------------------------------------------------------------------------------------

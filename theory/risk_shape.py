@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.equivalents import root
-from theory.errors import ArgumentError
-from theory.proportional import Setting
+from theory.errors import ArgumentError, check_numbers, shown
+from theory.proportional import Setting, checked_setting
 
 Array = NDArray[np.float64]
 
@@ -92,17 +92,18 @@ class Curve:
         w = ratio * free
         v = w * free
         change = (t - h) ** 2
-        # the mean of x under the weights μv; v cannot be zero in all blocks at a finite q > 0
-        mean = _sum(mu, x * v) / _sum(mu, v)
+        # the mean of x under the weights μv, or μv/q where v may fall below the least of float64
+        weight = np.where(q < 1, c * free * free, v)
+        mean = _sum(mu, x * weight) / _sum(mu, weight)
         shifted = _sum(mu, x * (h * h * free + t * t * w))
         leak = _sum(mu, (mean - x) * change * v)
         return np.asarray(self.floor[..., None] + shifted + leak + self.noise[..., None] * q * mean)
 
     def error(self, beta: ArrayLike) -> Array:
         """The error of one setting at each β ≥ 0, of the shape of ``beta``; ∞ at the spike unless C₂ = 0."""
-        at = np.asarray(beta, dtype=float)
+        at = check_numbers("beta", beta)
         if not (at >= 0).all():
-            raise ArgumentError(f"beta={beta!r}: must be numbers of at least 0")
+            raise ArgumentError(f"beta={shown(beta)}: must be numbers of at least 0")
         spike, limit, decay = float(self.spike), float(self.limit), float(self.decay)
         found = np.full(at.shape, np.inf if decay > 0 else limit)
         over, inside = at > spike, (at > 0) & (at < spike)
@@ -121,7 +122,7 @@ def _sum(weights: Array, values: Array) -> Array:
 
 def curve(of: Setting) -> Curve:
     """The curve of a setting; raises :class:`ArgumentError` for A = 0, where there is no fine-tuning."""
-    kept = of.weights > 0
+    kept = checked_setting(of).weights > 0
     mu, test = of.weights[kept], of.test[kept]
     if not (of.post[kept] > 0).any():
         raise ArgumentError("post: must be positive on some block of positive weight (A = 0 teaches nothing)")

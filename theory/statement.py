@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import sympy as sp
 
-from theory.errors import ArgumentError
+from theory.errors import ArgumentError, shown
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ _ORDER = (
 _REGISTRY: dict[str, Statement] = {}
 
 
+@cache
 def _place(id: str) -> tuple[int, list[tuple[int, str]]]:
     for rank, prefix in enumerate(_ORDER):
         if id.startswith(prefix):
@@ -138,6 +140,6 @@ def select(ids: tuple[str, ...] | list[str]) -> list[Statement]:
         }
         if not found:
             known = ", ".join(registry())
-            raise ArgumentError(f"id={wanted!r}: unknown statement, known are {known}")
+            raise ArgumentError(f"id={shown(wanted)}: unknown statement, known are {known}")
         chosen.update(found)
     return list(chosen.values())

@@ -122,7 +122,8 @@ def _means(
     predicted = _predicted(packed, engine)
     if predicted > limit:
         raise ArgumentError(
-            f"expression has order {order} in S: about {predicted:,} terms, more than limit={limit:,.0f}"
+            f"expression has order {order} in S: must be simpler, about {predicted:,} terms, "
+            f"more than limit={limit:,.0f}"
         )
     powers = [rest * n**-p / scale for rest in slots for p in range(order + 1)]
     half, full, known, plain = 1 << (width - 1), 1 << width, {}, set(slots) <= {sp.Integer(1)} and n.is_Atom

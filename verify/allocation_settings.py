@@ -5,7 +5,7 @@ Like :mod:`verify.predictions` this takes predictions from :mod:`theory`; the ch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -17,8 +17,7 @@ from theory import allocation, hardness
 from theory import notation as nt
 from theory.allocation_optimum import Row, allocation_table, full_risk_allocation, risk_parts
 from theory.explicit import explicit
-from theory.population import LIMIT, population_limit
-from theory.pretraining import gamma0
+from theory.population import LIMIT
 from verify.checks import allocation as check
 from verify.checks.allocation import Law, Shift, Trial
 from verify.checks.points import rational
@@ -48,14 +47,18 @@ def slim(n: int, crossing: float) -> Shift:
     return check.shift(AT, n, 3, 1, crossing=crossing)
 
 
-def limit(at: Shift, A: Array | None = None) -> Array:
-    """Ṽ_∞ at A, by default the setting's."""
-    return population_limit(at.A if A is None else A, at.n, at.eta, gamma0(at.Sigma0, at.n))
-
-
 def initial(at: Shift) -> Array:
     """−Γ₀⁻¹."""
-    return np.asarray(-np.linalg.inv(gamma0(at.Sigma0, at.n)))
+    spread = (at.Sigma0 + np.trace(at.Sigma0) * np.eye(len(at.P))) / at.n
+    return np.asarray(-np.linalg.inv(at.Sigma0 + spread))
+
+
+def limit(at: Shift, A: Array | None = None) -> Array:
+    """Ṽ_∞ at A, by default the setting's: of the solutions of Ṽ E[S²] = −ηA that nearest to −Γ₀⁻¹."""
+    first, before = at.A if A is None else A, initial(at)
+    second = first @ first + (first @ first + np.trace(first) * first) / at.n
+    missing = -at.eta * first - before @ second
+    return np.asarray(before + missing @ np.linalg.pinv(second, rcond=1e-10, hermitian=True))
 
 
 def best_on_shift(at: Shift) -> Array:
@@ -74,15 +77,6 @@ def excess(at: Shift, A: Array) -> float:
     return float(np.trace(apart @ at.Sigma @ level @ apart.T))
 
 
-def residual_levels(at: Shift) -> Array:
-    """(1/n)(Σ_U + tr(Σ_U)P)Γ_U⁻¹ and the same with Σ₀ and Γ₀ on U^⊥: I + ṼΣ at A = ηΣ_U, in blocks."""
-    total, trace0 = np.trace(at.on_shift), np.trace(at.Sigma0)
-    level = (at.n + 1) / at.n * at.on_shift + total / at.n * np.eye(len(at.P))
-    on = (at.on_shift + total * at.P) @ np.linalg.inv(level)
-    off = (at.off @ at.Sigma0 @ at.off + trace0 * at.off) @ np.linalg.inv(gamma0(at.Sigma0, at.n))
-    return np.asarray(on + off) / at.n
-
-
 # The paper's setting ----------------------------------------------------------------------------------
 
 
@@ -92,9 +86,8 @@ def table(n: int) -> dict[str, Row]:
     return {row.choice: row for row in allocation_table(CAPTION, (n,))}
 
 
-def _diagonal_limit(at: Shift, levels: Sequence[float]) -> Array:
-    """Ṽ_∞ at A = η diag(levels), for diagonal Σ₀."""
-    A = np.repeat(levels, len(at.P) // 2)
+def _diagonal_limit(at: Shift, A: Array) -> Array:
+    """Ṽ_∞ at η diag(A), for diagonal Σ₀."""
     M = (at.n + 1) / at.n * A + A.sum() / at.n
     before = (at.n + 1) / at.n * np.diag(at.Sigma0) + np.trace(at.Sigma0) / at.n
     return np.diag(-1 / np.where(A > 0, M, before))
@@ -113,14 +106,21 @@ def paper_trials(n: int) -> dict[str, Trial]:
         "eta Sigma": (1.1, 1.0),
         "thrice": (3.3, 0.0),
     }
-    return {name: Trial(_diagonal_limit(at, levels), law) for name, levels in chosen.items()}
+    halves = {name: np.repeat(levels, len(at.P) // 2) for name, levels in chosen.items()}
+    return {name: Trial(_diagonal_limit(at, A), law) for name, A in halves.items()}
+
+
+def paper_trial(A: Array, n: int) -> Trial:
+    """The same at a diagonal A, with the same samples."""
+    at = check.paper(n)
+    return Trial(_diagonal_limit(at, np.diag(A) / at.eta), paper_trials(n)["eta Sigma"].law)
 
 
 @cache
 def hardness_trials(n: int) -> dict[tuple[float, str], Trial]:
     """The pretrained model on A = 1.1 P_U and on as much of U^⊥, at η = 1 and (A scaled, so Ṽ) at η = 0.2."""
     at = check.paper(n)
-    V, laws = _diagonal_limit(at, (0.0, 0.0)), {"U": Law(1.1 * at.P, n), "W": Law(1.1 * at.off, n)}
+    V, laws = _diagonal_limit(at, np.zeros(len(at.P))), {"U": Law(1.1 * at.P, n), "W": Law(1.1 * at.off, n)}
     return {(eta, where): Trial(eta * V, laws[where]) for where in laws for eta in (1.0, 0.2)}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,7 @@ from theory.errors import ArgumentError, check_count
 from theory.statement import select
 from theory.wishart import TERM_LIMIT
 from verify.ledger import load_statements, store
+from verify.ledger.kills import committed_kills
 from verify.output import latex as tex
 from verify.output.progress import progress_bar
 from verify.output.table import STYLES, counts, evidence_table, ledger_table, rendered
@@ -31,14 +34,40 @@ app = typer.Typer(
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Statements; all if none is named.")]
 
 
+@app.callback()
+def _streams() -> None:
+    # A terminal without Greek letters shows their codes; printing does not fail there.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _told() -> tuple[type[Exception], ...]:
+    """The errors whose message says all there is to say: bad input, no file, no memory, divergence."""
+    # Where numerics is not loaded, which takes a while, it has raised nothing.
+    numerics = sys.modules.get("numerics.errors")
+    own = (numerics.ArgumentError, numerics.Diverged) if numerics else ()
+    return (ArgumentError, OSError, MemoryError, *own)
+
+
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
-    """Bad input: one line on stderr and exit status 2."""
+    """One line on stderr: bad input has exit status 2, what fails on good input 1."""
     try:
         yield
-    except ArgumentError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
+    except BrokenPipeError:
+        raise  # whoever read the output has gone, which Click takes as the end
+    except _told() as error:
+        typer.echo(f"error: {' '.join(str(error).split()) or type(error).__name__}", err=True)
+        if isinstance(error, OSError):
+            _drop_output()
+        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
+
+
+def _drop_output() -> None:
+    """What a full disk did not take of stdout is not tried again at exit, which would end in a traceback."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print(*parts: RenderableType) -> None:
@@ -69,14 +98,18 @@ def ledger(json: Annotated[bool, typer.Option("--json", help="Print the rows as 
     if json:
         typer.echo(store.dumps(rows), nl=False)
     else:
-        _print(ledger_table(rows), counts(rows))
+        _print(ledger_table(rows, committed_kills()), counts(rows))
 
 
 @app.command()
 @_one_line_errors()
 def show(id: Annotated[str, typer.Argument(metavar="ID", help="A statement.")]) -> None:
-    """One statement in full: formulas as LaTeX, verdict, evidence."""
-    for row in _rows([id]):
+    """One statement in full: formulas as LaTeX, verdict, evidence, the two routes to it."""
+    from verify.routes.report import lines, routes  # here, because it reads all the source
+
+    rows = _rows([id])
+    ways = routes([row["id"] for row in rows])
+    for row in rows:
         verdict = Text.assemble((row["verdict"], STYLES[row["verdict"]]), f"  {row['id']}  {row['source']}")
         parts: list[RenderableType] = [verdict, Text(row["title"])]
         for label, key in (
@@ -91,6 +124,7 @@ def show(id: Annotated[str, typer.Argument(metavar="ID", help="A statement.")]) 
                 text = row[key] if isinstance(row[key], str) else "; ".join(row[key])
                 parts += [Text(f"\n{label}", style="bold"), Text(text)]
         parts += [Text(), evidence_table(row)] if row["evidence"] else [Text("\nno evidence yet")]
+        parts += [Text(), *map(Text, lines(ways[row["id"]]))]
         _print(*parts)
 
 
@@ -109,6 +143,31 @@ def verify(
     select(ids or [])
     arguments = [str(store.project_root() / "verify"), f"--profile={profile}", f"--base-seed={base_seed}"]
     raise typer.Exit(int(pytest.main(arguments + [f"--statement={i}" for i in ids or []])))
+
+
+@app.command()
+@_one_line_errors()
+def mutate(
+    ids: Ids = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Mutants of each form; 0: all.")] = 0,
+    profile: Annotated[str, typer.Option(help="quick, standard or thorough.")] = "quick",
+    update: Annotated[bool, typer.Option("--update", help="Write notes/mutation.json and .md.")] = False,
+) -> None:
+    """Run the checks on wrong formulas: how many do they notice, and by which kind of evidence?"""
+    profile_named(profile)
+    load_statements()
+    select(ids or [])
+    from verify.mutation import launch, report, shown  # here, because they load what they tamper with
+
+    found = launch.mutate(ids or [], limit, profile)
+    if json:
+        typer.echo(report.dumps(found), nl=False)
+    else:
+        _print(shown.killed_table(found), shown.summary(found))
+    if update:
+        for path in report.write(found, shown.markdown):
+            typer.echo(path, err=True)
 
 
 @app.command()

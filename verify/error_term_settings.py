@@ -5,22 +5,24 @@ A formula is the argument throughout, so that a wrong one goes the same way as a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import sympy as sp
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from theory import block_symbols as bs
 from theory import error_term_formulas as fm
 from theory import notation as nt
 from theory.first_order_limit import value_at
+from theory.lower import lower_scalar
 from theory.proportional import Setting, setting
+from theory.words.poly import Matrix, Scalar, substitute
 from verify.checks.error_terms import Drawn, Task, paper
 from verify.checks.points import rational
+from verify.stats.bounded import bounded
+from verify.surface import value
 
 Array = NDArray[np.float64]
 
@@ -83,43 +85,55 @@ def of_draw(formula: sp.Expr) -> Callable[[Drawn], Array]:
     function = bs.callable_of(formula, families, scalars, 2)
 
     def predict(at: Drawn) -> Array:
-        sizes = np.array(at.task.sizes) / at.task.d
+        number = bounded if at.Sigma.dtype == object else float
+        sizes = [number(size) / at.task.d for size in at.task.sizes]
         diagonals = (at.Sigma, -at.inverse, at.Sigma_A, at.D_1, at.D_pre * at.Sigma, at.D_pre)
         levels = [at.of_blocks(x) for x in diagonals]
-        w = np.stack([at.share(k).numpy() for k in (0, 1)])
-        T = [at.pair(i, j).numpy() for i, j in ((0, 1), (0, 0), (1, 1))]
-        return np.asarray(function(sizes, *levels, w, *T, at.task.d / at.task.n, float(at.Sigma.mean())))
+        w = np.stack([np.asarray(at.share(k)) for k in (0, 1)])
+        T = [np.asarray(at.pair(i, j)) for i, j in ((0, 1), (0, 0), (1, 1))]
+        mean = np.asarray(at.Sigma).sum() / at.task.d
+        return np.asarray(function(sizes, *levels, w, *T, number(at.task.d) / at.task.n, mean))
 
     return predict
+
+
+_INVERSE = sp.MatrixSymbol("Gamma0^-1", nt.d, nt.d)
+
+
+def by_inverse(expression: sp.Expr) -> sp.Expr:
+    """Powers of Γ₀⁻¹ as those of a letter."""
+    return expression.replace(
+        lambda x: isinstance(x, sp.MatPow) and x.base == nt.Gamma0 and x.exp.is_negative,
+        lambda x: _INVERSE**-x.exp,
+    )
 
 
 def of_matrices(expression: sp.Expr) -> Callable[[Drawn], Array]:
-    """A sum of traces of products of Γ₀⁻¹, Γ₀⁻², Σ, Σ_A, D_pre and Π, over d, at the draw's matrices."""
+    """Traces of products of Γ₀⁻¹, Γ₀⁻², Σ, Σ_A, D₁, D_pre and Π, over d, at the draw's matrices."""
+    words = by_inverse(expression)
 
     def predict(at: Drawn) -> Array:
-        def matrix(factor: Any) -> Tensor:
-            known = {
-                fm.Pi: at.Pi,
-                nt.Gamma0.I: torch.diag(at.inverse),
-                nt.Gamma0.I**2: torch.diag(at.inverse**2),
-                nt.Sigma: torch.diag(at.Sigma),
-                fm.Sigma_A: torch.diag(at.Sigma_A),
-                fm.D_pre: torch.diag(at.D_pre),
-            }
-            return known[factor]
-
-        total = torch.zeros(len(at.Pi), dtype=torch.float64)
-        for term in sp.Add.make_args(expression):
-            (trace,) = term.atoms(sp.Trace)
-            weight, factors = trace.arg.as_coeff_matrices()
-            product = torch.eye(at.task.d, dtype=torch.float64)
-            for factor in factors:
-                product = product @ matrix(factor)
-            outer = float((weight * term.xreplace({trace: sp.Integer(1)})).subs(nt.d, at.task.d))
-            total = total + outer * product.diagonal(dim1=-2, dim2=-1).sum(-1)
-        return total.numpy()
+        diagonals = {
+            _INVERSE: at.inverse,
+            nt.Sigma: at.Sigma,
+            fm.Sigma_A: at.Sigma_A,
+            fm.D_1: at.D_1,
+            fm.D_pre: at.D_pre,
+        }
+        known = {one: np.diag(np.asarray(x)) for one, x in diagonals.items()}
+        projections = np.asarray(at.Pi)
+        size: Any = sp.Integer(at.task.d) if projections.dtype == object else float(at.task.d)
+        return np.array([value(words, {**known, fm.Pi: Pi, nt.d: size}) for Pi in projections])
 
     return predict
+
+
+def traces(expression: sp.Expr, meaning: Mapping[sp.MatrixSymbol, Matrix]) -> Scalar:
+    """The same in words, each matrix replaced by its ``meaning``, that of Γ₀ being its inverse's."""
+    letters = {nt.letter_of(one): each for one, each in meaning.items() if one != nt.Gamma0}
+    inverse = nt.matrix(_INVERSE.name, nt.d, nt.d, r"\Gamma_{0}^{-1}", symmetric=True)
+    whole = lower_scalar(by_inverse(expression).xreplace({_INVERSE: inverse}))
+    return substitute(whole, {**letters, nt.letter_of(inverse): meaning[nt.Gamma0]})
 
 
 # In rationals -----------------------------------------------------------------------------------------

@@ -23,9 +23,12 @@ from theory import sft_limit
 from theory import sft_limit_calculus as calculus
 from theory.lower import lower_matrix
 from theory.words.evaluate import evaluate
+from theory.words.letters import inverse_letter, pinv_letter
 from theory.words.poly import Matrix
 from verify.checks.sft_columns import Ideal, Normals
 from verify.checks.sft_limit import Task
+from verify.stats.bounded_algebra import inverse, pseudo_inverse
+from verify.surface import value
 
 Array = NDArray[np.float64]
 Families = Mapping[sp.IndexedBase, Sequence[Any]]
@@ -151,32 +154,25 @@ def curve(
 
 def entries(form: sp.MatrixExpr, matrices: Mapping[sp.MatrixSymbol, sp.Matrix]) -> sp.Matrix:
     """Sums and products at explicit matrices, of entries that may be symbols; scalars stay as they are."""
-    if isinstance(form, sp.MatrixSymbol):
-        return matrices[form]
-    if isinstance(form, sp.Transpose):
-        return entries(form.arg, matrices).T
-    if isinstance(form, sp.MatAdd):
-        parts = [form.args[0], *form.args[1:]]
-        size = next(entries(p, matrices).shape for p in parts if not isinstance(p, sp.Identity))
-        made = [sp.eye(size[0]) if isinstance(p, sp.Identity) else entries(p, matrices) for p in parts]
-        return sum(made, start=sp.zeros(*size))
-    coefficient, factors = form.as_coeff_matrices()
-    return coefficient * prod(
-        (entries(f, matrices) for f in factors[1:]), start=entries(factors[0], matrices)
-    )
+    scalars = {symbol: symbol for symbol in form.atoms(sp.Symbol) - {nt.d}}
+    return sp.Matrix(value(form, {**scalars, **matrices}))
 
 
-def columns(form: sp.MatrixExpr) -> Callable[[Normals], Array]:
-    """A column made of w, h and c, as :class:`Normals` holds them."""
+def columns(form: sp.MatrixExpr, factors: Iterable[sp.Eq] = ()) -> Callable[[Normals], Array]:
+    """A column made of w, h and c, as :class:`Normals` holds them; ``factors`` define scalars in it."""
     d = 3
-    root, unit, h = sp.Matrix(d, d, sp.symbols("r:9")), *(sp.Matrix(sp.symbols(f"{a}:3")) for a in "uh")
-    value = entries(form, {sft_limit.root: root, sft_limit.u_hat: unit, sft_limit.h: h})
-    made = sp.lambdify([[*root], [*unit], [*h], sft_limit.norm_u, sft_limit.chi_square, nt.n], list(value))
+    root, unit, h, w = sp.Matrix(d, d, sp.symbols("r:9")), *(sp.Matrix(sp.symbols(f"{a}:3")) for a in "uhw")
+    known = {sft_limit.root: root, nt.A: root**2, sft_limit.u_hat: unit, sft_limit.h: h, nt.w_star: w}
+    column_of = entries(form, known).subs({each.lhs: each.rhs for each in factors})
+    column_of = column_of.subs({sft_limit.xi: (unit.T * h)[0], nt.d: d})
+    names = ([*root], [*unit], [*h], [*w], sft_limit.norm_u, sft_limit.chi_square, nt.n)
+    made = sp.lambdify(names, list(column_of))
 
     def column(of: Normals) -> Array:
         u = of.w @ of.root
         norm = np.linalg.norm(u, axis=1)
-        return np.stack(made(of.root.ravel(), (u / norm[:, None]).T, of.h.T, norm, of.c, of.n), axis=1)
+        unit = (u / norm[:, None]).T
+        return np.stack(made(of.root.ravel(), unit, of.h.T, of.w.T, norm, of.c, of.n), axis=1)
 
     return column
 
@@ -213,7 +209,12 @@ def two_parts(form: Matrix) -> Callable[[Array, Array, Array, Array, float], Arr
     names = [nt.letter_of(m) for m in (sft_limit.L, nt.Omega, nt.Phi, nt.Gamma0)]
 
     def made(L: Array, Omega: Array, Phi: Array, start: Array, eta: float) -> Array:
-        values = dict(zip(names, (L, Omega, Phi, np.linalg.inv(start)), strict=True))
+        known = dict(zip(names[:3], (L, Omega, Phi), strict=True))
+        if Omega.dtype == object:
+            values = {**known, names[3]: inverse(start), inverse_letter(names[3]): start}
+            values[pinv_letter(names[2])] = pseudo_inverse(Phi)
+        else:
+            values = {**known, names[3]: np.linalg.inv(start)}
         return np.asarray(evaluate(form, values, {nt.eta: eta}))
 
     return made

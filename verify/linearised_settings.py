@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from numerics.device import seeded
 from theory import error_term_formulas as fm
 from theory import linearised_noise as noise
 from theory import linearised_words as lw
@@ -19,10 +20,11 @@ from theory import notation as nt
 from theory.block_symbols import Sigma_bar, aspect
 from theory.lower import lower_matrix, lower_scalar
 from theory.words.evaluate import evaluate
-from theory.words.letters import Factor, Letter, Word, pinv_letter
+from theory.words.letters import Factor, Letter, Word, inverse_letter, pinv_letter
 from theory.words.poly import Matrix, Scalar
 from verify.checks.linearised import Batch, Training, at_right, pinv
-from verify.checks.linearised_limits import Regime
+from verify.checks.linearised_limits import GROUP, SMALL, Regime
+from verify.checks.precision_fits import Lifted
 
 Array = NDArray[np.float64]
 TWO = {"shares": (0.4, 0.6), "post": (1.3, 0.5), "pre": (0.4, 1.1), "test": (0.8, 1.9), "eta": 0.6}
@@ -152,6 +154,20 @@ def of_sets(expression: Scalar, block: int = 0) -> Callable[[Batch], Tensor]:
     return predict
 
 
+def of_means(printed: sp.Expr, product: sp.Expr, at: Regime, seed: int) -> float:
+    """A printed product of means over that of the means of the factors of ``product``, as d → ∞, all of them
+    over common training sets."""
+    found, generator = [], seeded(seed, "cpu")
+    for d in (SMALL, 2 * SMALL):
+        sets = at.sets(d, GROUP, generator)
+        means = {
+            x: float(of_sets(printed_scalar(x.args[0]))(sets).mean()) for x in printed.atoms(nt.Expectation)
+        }
+        goal = float(np.prod([float(of_sets(printed_scalar(x))(sets).mean()) for x in product.args]))
+        found.append(float(printed.xreplace(means)) / goal)
+    return 2 * found[1] - found[0]
+
+
 def printed_scalar(expression: sp.Expr) -> Scalar:
     """A printed scalar in words."""
     return lower_scalar(plain(expression))
@@ -182,9 +198,15 @@ def of_training(expression: Matrix | Scalar | sp.Basic) -> Callable[[Training], 
             "D_1": np.eye(of.d) - of.start @ of.Sigma,
             "M_S": np.eye(of.d) + first @ of.Sigma,
         }
-        if np.linalg.matrix_rank(of.A) == of.d:
-            values["D_pre"] = of.start - of.eta * np.linalg.inv(of.A)
+        if of.rank == of.d:
+            values["D_pre"] = of.start - of.eta * of.A_inverse
         known = {LETTERS[k]: v for k, v in values.items()}
-        return np.asarray(evaluate(words, known, {nt.eta: of.eta, nt.n: of.n, nt.d: of.d}))
+        if isinstance(of, Lifted):
+            known |= {pinv_letter(LETTERS["M"]): of.plus, inverse_letter(LETTERS["Gamma0"]): of.start}
+            known |= {inverse_letter(LETTERS["A"]): of.A_inverse} if of.rank == of.d else {}
+        scalars = {nt.eta: of.eta, nt.n: of.n, nt.d: of.d}
+        if not isinstance(of, Lifted):
+            scalars |= {aspect: of.d / of.n, Sigma_bar: np.trace(of.Sigma) / of.d}
+        return np.asarray(evaluate(words, known, scalars))
 
     return predict

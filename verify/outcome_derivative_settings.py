@@ -15,17 +15,25 @@ from torch import Tensor
 
 from numerics.device import seeded
 from numerics.prompts import sample_prompts
-from theory.outcome_calculus import Given, SpectralRadius, at_arrays, in_norms, value
-from theory.pretraining import gamma0
+from theory.outcome_calculus import Given, at_arrays, in_norms, value
 from theory.statement import Statement
+from verify.checks.definition import Lifted
 from verify.checks.outcome_derivatives import Chain, Claim, DerivativePoint
 from verify.checks.points import Point, block, covariance, rational, tensor
+from verify.stability_settings import initial
+from verify.stats.bounded_algebra import inverse, operator_norm
 
 Array = NDArray[np.float64]
 
 
 def _radius(matrix: Any) -> Any:
     return torch.linalg.eigvals(torch.as_tensor(matrix)).abs().amax(-1)
+
+
+def _inverse(matrix: Array) -> Array:
+    """M⁻¹, or nan in each entry where there is none."""
+    singular = np.linalg.matrix_rank(matrix) < len(matrix)
+    return np.asarray(np.full_like(matrix, np.nan) if singular else np.linalg.inv(matrix))
 
 
 def at_floats(V: Array, covariances: Array, stars: Array, k: int, direction: Array | None = None) -> Given:
@@ -41,6 +49,16 @@ def at_floats(V: Array, covariances: Array, stars: Array, k: int, direction: Arr
         norm=lambda matrix: float(np.linalg.norm(matrix, 2)),
         radius=lambda matrix: float(_radius(matrix)),
         pinv=lambda matrix: np.linalg.pinv(matrix, rcond=1e-10),
+        inverse=_inverse,
+    )
+
+
+def at_lifted(point: Lifted) -> Given:
+    """A point of the second precision."""
+    prompts = [(S_at, w_at[:, None]) for S_at, w_at in zip(point.S, point.w_star, strict=True)]
+    one = np.eye(point.d)
+    return at_arrays(
+        point.V, prompts, point.k, one, direction=point.direction, norm=operator_norm, inverse=inverse
     )
 
 
@@ -48,6 +66,8 @@ def of_point(formula: sp.Basic) -> Callable[[Point], Array]:
     """A formula at a point; one without τ is that of the first prompt."""
 
     def predict(point: Point) -> Array:
+        if isinstance(point, Lifted):
+            return np.atleast_1d(np.asarray(value(formula, at_lifted(point))))
         assert isinstance(point, DerivativePoint)
         at = at_floats(point.V, point.S, point.w_star, point.k, point.direction)
         return np.atleast_1d(np.asarray(value(formula, at), dtype=float))
@@ -62,21 +82,27 @@ def of_chain(formula: sp.Basic) -> Callable[[Chain], Array]:
 
 def of_tensors(formula: sp.Expr) -> Callable[[Tensor, Tensor, Tensor, int], Tensor]:
     """A bound by the norms of w*, S and the powers of M, and by ρ(M), for many points at once."""
-    names = ["u", "s", "r", *(f"m{p}" for p in range(1, 5))]
-    symbols = sp.symbols(names, positive=True)
     norm = torch.linalg.matrix_norm
 
     @cache
-    def compiled(k: int) -> Callable[..., Tensor]:
-        found: Callable[..., Tensor] = sp.lambdify(symbols, in_norms(formula, k), "math")
-        return found
+    def compiled(k: int) -> tuple[list[str], Callable[..., Tensor]]:
+        expression = in_norms(formula, k)
+        symbols = sorted(expression.free_symbols, key=str)
+        return [str(s) for s in symbols], sp.lambdify(symbols, expression, "math")
 
     def bound(V: Tensor, S_at: Tensor, w_at: Tensor, k: int) -> Tensor:
         step = torch.eye(V.shape[-1], dtype=V.dtype) + V @ S_at
-        powers = [norm(torch.linalg.matrix_power(step, p), 2) for p in range(1, k + 1)]
-        radius = _radius(step) if formula.has(SpectralRadius) else torch.ones(())
-        rest = [torch.ones(())] * (4 - k)
-        return compiled(k)(w_at.square().sum((-2, -1)), norm(S_at, 2), radius, *powers, *rest)
+
+        def of(name: str) -> Tensor:
+            if name in ("u", "s"):
+                return w_at.square().sum((-2, -1)) if name == "u" else norm(S_at, 2)
+            if name == "r":
+                return torch.as_tensor(_radius(step))
+            power = int(name[1:]) if name[0] == "m" else -int(name[1:])
+            return norm(torch.linalg.matrix_power(step, power), 2)
+
+        names, value_of = compiled(k)
+        return torch.as_tensor(value_of(*map(of, names)))
 
     return bound
 
@@ -110,7 +136,7 @@ def figure_one(shifted: bool, seed: int, d: int = 40, n: int = 100, B: int = 10)
     levels = np.where(np.arange(d) < d // 2, 0.1, 1.0)
     Sigma = np.diag(levels + shifted * (np.arange(d) < d // 2))
     prompts = sample_prompts(tensor(Sigma), n, B, seeded(seed, "cpu"))
-    V = np.asarray(-np.linalg.inv(gamma0(np.diag(levels), n)), dtype=float)
+    V = initial(np.diag(levels), n)
     where = "Σ₀ + Δ" if shifted else "Σ₀"
     return Chain(V, prompts.S.numpy(), prompts.w_star.numpy(), f"Figure 1's levels, d={d}, n={n}, {where}")
 

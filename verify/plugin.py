@@ -19,11 +19,11 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
 import torch
 from rich.console import RenderableType
@@ -31,7 +31,9 @@ from rich.text import Text
 
 from theory.errors import ArgumentError
 from theory.statement import select
+from verify import reproduce
 from verify.ledger import load_statements, store
+from verify.ledger.kills import committed_kills
 from verify.ledger.run import Recorder, Run
 from verify.output.latex import document
 from verify.output.markdown import ledger_markdown
@@ -44,7 +46,7 @@ RUN = pytest.StashKey[Run]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ledger", "ledger of statements")
     group.addoption("--profile", help=f"{', '.join(PROFILES)} (default: $LSATHEORY_PROFILE, else standard)")
-    group.addoption("--base-seed", type=int, help="the seed that all seeds derive from (default: 0)")
+    group.addoption("--base-seed", type=int, help="what all seeds derive from (0; drawn in thorough)")
     group.addoption("--statement", action="append", metavar="ID", help="run this statement's tests only")
     group.addoption("--update-ledger", action="store_true", help="write the ledger instead of comparing it")
 
@@ -63,11 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     # One thread: sums come out the same on any machine, and small matrices do not wait for busy cores.
     torch.set_num_threads(1)
-    config.stash[RUN] = Run(profile, _option(config, "base_seed") or 0)
-    hypothesis.settings.register_profile(
-        "ledger", derandomize=True, deadline=None, max_examples=profile.examples, database=None
-    )
-    hypothesis.settings.load_profile("ledger")
+    config.stash[RUN] = Run(profile, reproduce.settle(config, profile).base)
+    config.pluginmanager.register(reproduce, "lsatheory-reproduce")
 
 
 def _folder() -> Path:
@@ -170,18 +169,42 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not run.began():
         return
     run.statements = run.statements or load_statements()
-    run.judge()
-    store.save(store.last_run_path(), run.judged())
+    with _noted(run):
+        run.judge()
+    with _noted(run):
+        store.save(store.last_run_path(), run.judged())
     green = session.exitstatus == pytest.ExitCode.OK
-    if _option(session.config, "update_ledger") and run.full and green:
-        store.save(store.committed_path(), run.rows)
-        store.write_text(store.committed_path().with_name("ledger.md"), ledger_markdown(run.rows))
-        store.write_text(store.committed_path().with_name("statements.tex"), document(run.rows))
-        run.written = True
-        return
-    run.compare()
-    if (run.stale or run.lost) and green:
+    with _noted(run):
+        if _option(session.config, "update_ledger") and run.full and green and not run.faults:
+            _write_ledger(run)
+        else:
+            run.compare()
+    if (run.stale or run.lost or run.faults) and green:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@contextmanager
+def _noted(run: Run) -> Iterator[None]:
+    """A file that cannot be read or written is a line of the summary: the verdicts are shown all the same."""
+    try:
+        yield
+    except ArgumentError as error:
+        run.faults.append(str(error))
+
+
+def _kills(run: Run) -> dict[str, str]:
+    with _noted(run):
+        return committed_kills()
+    return {}
+
+
+def _write_ledger(run: Run) -> None:
+    path = store.committed_path()
+    texts = {"ledger.md": ledger_markdown(run.rows, committed_kills()), "statements.tex": document(run.rows)}
+    store.write_files(
+        {path: store.dumps(run.rows), **{path.with_name(name): text for name, text in texts.items()}}
+    )
+    run.written = True
 
 
 def _totals(run: Run) -> Text:
@@ -189,28 +212,32 @@ def _totals(run: Run) -> Text:
     found = [e for pieces in run.evidence().values() for e in pieces]
     alphas = [e.alpha for e in found if e.alpha > 0]
     each = f" at α = {' or '.join(f'{a:.0e}' for a in sorted(set(alphas)))} each" if alphas else ""
+    kept = "" if sum(alphas) <= run.profile.family else ": MORE THAN DECLARED"
     return Text(
         f"{'full' if run.full else 'partial'} run, profile {run.profile.name}, base seed {run.base_seed}, "
         f"{time.perf_counter() - run.started:.1f} s, peak memory of a process {run.peak:.0f} MiB\n"
-        f"{len(alphas)} sampled checks{each}; nominal probability of any error in the run at most "
-        f"{sum(alphas):.2g}"
+        f"{len(alphas)} sampled checks{each}; probability of any error in the run at most "
+        f"{sum(alphas):.2g}, declared {run.profile.family:.0e}{kept}"
     )
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     run = config.stash[RUN]
-    if not run.rows:
+    if not run.rows and not run.faults:
         return
     seconds = {i: sum(e.seconds for e in pieces) for i, pieces in run.evidence().items()}
-    parts: list[RenderableType] = [ledger_table(run.rows, seconds), counts(run.rows), _totals(run)]
+    table = ledger_table(run.rows, _kills(run), seconds)
+    parts: list[RenderableType] = [table, counts(run.rows), _totals(run)]
     if run.written:
         parts.append(Text(f"ledger written: {len(run.rows)} statements", style="green"))
     elif _option(config, "update_ledger"):
-        parts.append(Text("ledger not written: not every test passed", style="bold red"))
+        why = "see below" if run.faults else "not every test passed"
+        parts.append(Text(f"ledger not written: {why}", style="bold red"))
     if run.lost:
         parts.append(Text(f"{run.lost} processes ended without their evidence", style="bold red"))
-    parts += [Text(line, style="bold red") for line in run.stale]
+    parts += [Text(line, style="bold red") for line in run.faults + run.stale]
     if run.stale:
+        config.stash[reproduce.MOVED] = sorted({line.split(":")[0] for line in run.stale} & {*run.statements})
         parts.append(Text("the ledger is not the committed one (make ledger writes it)", style="bold red"))
     terminalreporter.section("ledger")
     terminalreporter.write(rendered(*parts, colour=terminalreporter.hasmarkup))

@@ -24,6 +24,8 @@ from theory.words.evaluate import evaluate
 from theory.words.poly import Matrix
 from verify.checks.points import tensor
 from verify.checks.policy_gradient import Policy
+from verify.checks.precision_policy import LiftedPolicy
+from verify.stats.bounded import Numbers
 
 Array = NDArray[np.float64]
 Values = Mapping[sp.Basic, Any]
@@ -75,6 +77,20 @@ def normalised_pathwise(at: Policy, normals: Array, of: sp.Expr | None = None) -
     """The normalised estimator at fixed normals as ``ext-rl.h`` prints its mean."""
     coefficient = slope_factor(registry()["ext-rl.h"].printed)[0] if of is None else of
     return float(coefficient.subs({pg.sigma: at.sigma})) * spread_slope(at, normals)
+
+
+def normalised_precisely(at: LiftedPolicy, normals: Numbers, of: sp.Expr | None = None) -> Numbers:
+    """:func:`normalised_pathwise` in bounded numbers, the deviation differentiated entry by entry."""
+    coefficient = slope_factor(registry()["ext-rl.h"].printed)[0] if of is None else of
+    entries = []
+    for mean, slope in at.moved():
+        misses = mean + at.sigma * normals - at.w_star
+        rewards, moved = -(misses**2).sum(-1) / 2, -(misses @ slope)
+        centred = rewards - rewards.sum() / len(rewards)
+        # ds = ds²/(2s), and the mean of the centred rewards is 0.
+        entries.append((centred @ moved) / len(rewards) / np.sqrt((centred**2).sum() / len(rewards)))
+    d = at.point.d
+    return np.array(entries).reshape(d, d) * coefficient.subs({pg.sigma: at.sigma})
 
 
 def pair_slope(at: Policy, printed: sp.Basic) -> Array:

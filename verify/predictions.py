@@ -12,18 +12,20 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from numerics.prompts import Prompts
 from theory import allocation_words, joint, pretraining, sparsity
 from theory import notation as nt
 from theory.words.evaluate import evaluate
-from theory.words.letters import Letter
+from theory.words.letters import Letter, inverse_letter, pinv_letter
 from theory.words.poly import Matrix, Scalar
 from verify.checks.allocation import Shift
 from verify.checks.finetuning import Task
 from verify.checks.joint import Blocks
 from verify.checks.points import Point
+from verify.checks.precision_fits import Fit
 from verify.checks.risk import Setting
 from verify.checks.sparsity import Flow
+from verify.stats.bounded import Numbers
+from verify.stats.bounded_algebra import inverse, pseudo_inverse
 
 Array = NDArray[np.float64]
 V, W, S, A, X = (nt.letter_of(m) for m in (nt.V, nt.W, nt.S, nt.A, nt.X))
@@ -70,6 +72,17 @@ def task_matrix(expression: Matrix) -> Callable[[Task], Array]:
     )
 
 
+def of_targets(expression: Matrix) -> Fit:
+    """The same at bounded Ω, Φ, Γ₀⁻¹ and a rational η."""
+
+    def predict(Omega: Numbers, Phi: Numbers, start: Numbers, eta: Any) -> Numbers:
+        values = {OMEGA: Omega, PHI: Phi, pinv_letter(PHI): pseudo_inverse(Phi)}
+        values |= {GAMMA0: inverse(start), inverse_letter(GAMMA0): start}
+        return np.asarray(evaluate(expression, values, {nt.eta: eta}))
+
+    return predict
+
+
 def of_A(expression: Matrix) -> Callable[[Array, int], Array]:
     """A d × d expression in A and n."""
     return lambda matrix, n: np.asarray(evaluate(expression, {A: matrix}, {nt.n: n}))
@@ -93,17 +106,6 @@ def of_shift(expression: Matrix) -> Callable[[Shift], Array]:
     return predict
 
 
-def of_sigma0(expression: Matrix) -> Callable[[Array, int, Array], Array]:
-    """A d × d expression in Σ₀, n and the initial Ṽ; Γ₀ is put in as eq. 3.7 has it."""
-    v_init = nt.letter_of(pretraining.V_init)
-
-    def predict(Sigma0: Array, n: int, initial: Array) -> Array:
-        values = {SIGMA0: Sigma0, GAMMA0: pretraining.gamma0(Sigma0, n), v_init: initial}
-        return np.asarray(evaluate(expression, values, {nt.n: n}))
-
-    return predict
-
-
 def full_gradient(gradient: sparsity.Gradient) -> Callable[[Flow], tuple[Array, Array]]:
     """The population gradient of L_SFT in all entries, as two (2d+2) × (2d+2) matrices."""
 
@@ -119,24 +121,6 @@ def full_gradient(gradient: sparsity.Gradient) -> Callable[[Flow], tuple[Array, 
                     total, values, {nt.n: of.n, pretraining.b: of.label, nt.d: d}
                 )
         return out["V"], out["W"]
-
-    return predict
-
-
-def label_flow(per_prompt: Matrix) -> Callable[[Flow, Prompts], float]:
-    """dW_yc/dt = −(1/B) Σ_τ of the per-prompt derivative, for given prompts."""
-
-    def predict(of: Flow, prompts: Prompts) -> float:
-        total = sparsity.on_path(per_prompt, sp.Float(of.eta), of.k)
-        found = [
-            evaluate(
-                total,
-                {V: of.V, W: of.W, S: covariance, W_STAR: star[:, None]},
-                {pretraining.b: of.label, nt.n: of.n},
-            )[0, 0]
-            for covariance, star in zip(prompts.S.numpy(), prompts.w_star.numpy(), strict=True)
-        ]
-        return -float(np.mean(found))
 
     return predict
 

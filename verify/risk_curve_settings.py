@@ -24,7 +24,7 @@ FEW_HURT = Task(1 / 4, 1.5, 0.7, 0.5, 0.5)
 MANY = replace(FEW_HURT, aspect=0.25)
 SMALL_R = Task(1 / 2, 0.5, 0.9, 0.02, 0.0625)  # and small γ, in the condition of Proposition B.2 (iii)
 AT_EQUALITY = Task(1 / 2, 1.0, 0.9, 0.002, 0.125)  # μ₁ = ρ²/(1 + ρ²)
-TINY = (replace(FEW_HELP, r=1e-4), replace(SMALL_R, r=1e-4))
+TINY = (replace(FEW_HELP, r=1e-4), replace(SMALL_R, first=3 / 4, r=1e-4))
 FIGURE_5 = Task(1 / 2, 0.1, 0.2, 0.1, 0.6)  # its panel (a)
 MATCHED = Task(2 / 3, 1.0, 1.0, 0.2, 1.0)  # the counterexample of ext-curve.e, at r = 1/5
 

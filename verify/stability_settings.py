@@ -15,6 +15,7 @@ from theory import stability
 from theory.allocation_words import Delta
 from theory.explicit import explicit
 from verify.checks.stability import Pretraining, Scene, Start, population
+from verify.surface import value
 
 Array = NDArray[np.float64]
 SIGMA0, SHIFT = np.array([[1.0, 0.4], [0.4, 0.5]]), np.array([[0.3, -0.5], [-0.5, 1.6]])
@@ -47,7 +48,13 @@ def sampled() -> list[Scene]:
 def at(expression: sp.Expr, k: int, **values: float) -> float:
     """A printed expression as a number; names are those of ``theory.stability``."""
     given = {getattr(stability, name): value for name, value in values.items()}
-    return float(expression.subs(given).subs({nt.k: k, **given}))
+    found = expression.subs(given).subs({nt.k: k, **given})
+    return float(found) if found.is_extended_real else float("nan")  # as 1/0 is not
+
+
+def most(relation: sp.Rel) -> sp.Expr:
+    """The largest left side that a printed inequality allows."""
+    return relation.rhs if isinstance(relation, sp.StrictLessThan | sp.LessThan) else sp.oo
 
 
 def allowed(expression: sp.Expr) -> Callable[[Start], float]:
@@ -55,13 +62,33 @@ def allowed(expression: sp.Expr) -> Callable[[Start], float]:
     return lambda start: at(expression, start.k, curvature=start.curvature)
 
 
+def ways(*relations: sp.Rel) -> tuple[int, ...]:
+    """−1 for each order printed as <, +1 for each >."""
+    return tuple({sp.StrictLessThan: -1, sp.StrictGreaterThan: 1}[type(each)] for each in relations)
+
+
+def along(implication: sp.Implies) -> int:
+    """The sign of the change, as the first quantity grows, that an implication between two orders prints."""
+    first, second = ways(*implication.args)
+    return first * second
+
+
+def concluded(implication: sp.Implies) -> Callable[[Array], Array]:
+    """What a printed implication concludes of ρ(M), for many values of it.
+
+    Rounding of an eigenvalue 1, which singular prompts have, is no sign of instability.
+    """
+    relation = implication.args[1]
+    return lambda radii: np.array(
+        [bool(value(relation, {stability.radius: r})) for r in np.where(abs(radii - 1) < 1e-9, 1.0, radii)]
+    )
+
+
 def from_one_step(expression: sp.Expr) -> Callable[[Start], float]:
-    """η_max with the C that fits at k = 1, where ρ has the power 0, as a prediction."""
+    """η_max with the C of k = 1, where it is 2/λ_max(H), as a prediction."""
 
     def predict(start: Start) -> float:
-        alone = replace(start, k=1)
-        first = float(2 / alone.curvature)
-        C = first / at(expression, 1, constant=1, radius=1)
+        C = float(2 / replace(start, k=1).curvature)
         M = np.eye(len(start.V)) + start.V.numpy() @ start.S[0].numpy()
         return at(expression, start.k, constant=C, radius=float(np.abs(np.linalg.eigvals(M)).max()))
 
@@ -88,13 +115,13 @@ def printed_matrix(expression: sp.Expr, Sigma0: sp.Matrix, shift: sp.Matrix, n: 
     return explicit(expression, values, {nt.d: Sigma0.rows, nt.n: n})
 
 
-def of_print(expression: sp.Expr) -> Callable[[Pretraining], float]:
-    """ρ of a printed matrix, as a prediction from Σ₀, Δ and n of pretraining."""
+def of_print(expression: sp.Expr) -> Callable[[Pretraining], Array]:
+    """A printed matrix, as a prediction from Σ₀, Δ and n of pretraining."""
 
-    def predict(of: Pretraining) -> float:
+    def predict(of: Pretraining) -> Array:
         Sigma0, shift = (sp.Matrix(m).applyfunc(sp.nsimplify) for m in (of.Sigma0, of.Delta))
         found = printed_matrix(expression, Sigma0, shift, of.n)
-        return float(np.abs(np.linalg.eigvals(np.array(found.evalf(), dtype=float))).max())
+        return np.array(found.evalf(), dtype=float)
 
     return predict
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import sympy as sp
 
@@ -10,13 +9,18 @@ from theory import descent, exact, finetuning
 from theory import notation as nt
 from theory.lower import lower_matrix, lower_scalar
 from theory.statement import registry
+from theory.words.poly import letter, substitute
+from verify import sft_predictions as printed
+from verify.checks import definition as written
 from verify.checks import descent as check
 from verify.checks import finetuning as tasks_of
-from verify.checks.points import TaughtPoint, points, rational
+from verify.checks import generated, precision
+from verify.checks.points import GRADIENT, TaughtPoint, points, rational
 from verify.checks.run import counterexample, identity
 from verify.checks.run import exact as symbolic
-from verify.predictions import task_matrix
-from verify.test_finetuning import ETA, exact_prompts, overdetermined, printed_limit
+from verify.strategies import model_points
+from verify.surface import value
+from verify.test_finetuning import ETA, exact_prompts, overdetermined
 from verify.test_model import SHAPES
 
 
@@ -32,38 +36,65 @@ def regimes(seed):
     ]
 
 
+def _bound_in_rationals() -> bool:
+    """Two steps of descent with the full model differentiated, d = 2, B = 2 and 1: the printed bound holds,
+    and is what is there at the start."""
+    found = True
+    for B, k in ((2, 1), (1, 2)):
+        prompts, gamma0 = exact_prompts(2, 2, B), sp.diag(2, 3)
+        goal = printed.in_rationals(printed.fine_tuned()[0], prompts, gamma0, ETA)
+        _, phi = exact.stack(prompts)
+        eigenvalues = [x for x in (phi * phi.T).eigenvals() if x != 0]
+        c_k = sum((1 - ETA) ** (2 * i) for i in range(k + 1))
+        step_size = B / (c_k * (phi * phi.T).trace())
+        alpha = printed.rate(max(eigenvalues), min(eigenvalues), step_size, c_k, B)
+        claim, now = printed.relation("thm-4.2.a"), -gamma0.inv()
+        for t in range(3):
+            error = sp.sqrt(exact.frobenius_squared(now - goal))
+            bound = printed.bound(gamma0, goal, alpha, t)
+            found = found and claim(error, bound) and (t > 0 or error == bound)
+            now = now - step_size * exact.supervised_gradient(prompts, now, ETA, k)[0]
+    return found
+
+
 @pytest.mark.statements("thm-4.2.a")
 def test_rate(ledger, seed):
-    moved, printed = descent.error_recursion()
+    moved, printed_error = descent.error_recursion()
     outside = descent.initial_error_outside().is_zero()
     # On range(Φ) the map has eigenvalues 1 − gμ, μ between λ⁺_min and λ_max: a convex combination.
-    low, high, share, g = sp.symbols("l h s g")
+    low, high, share, g = sp.symbols("l h s g", positive=True)
     mixed = sp.expand(
         (1 - g * (share * low + (1 - share) * high)) - (share * (1 - g * low) + (1 - share) * (1 - g * high))
     )
+    alpha = printed.rate(high, low, g * nt.B / nt.c_k, nt.c_k, nt.B)
     ledger.record(
         "thm-4.2.a",
         symbolic(
-            moved.equals(printed) and outside and mixed == 0,
+            moved.equals(printed_error)
+            and outside
+            and mixed == 0
+            and alpha == sp.Max(sp.Abs(1 - g * low), sp.Abs(1 - g * high)),
             "Δ_t stays in range(Φ); |1 − gμ| is convex in μ",
             kind="derivation",
         ),
     )
-    printed_alpha = registry()["thm-4.2.a"].printed.args[1].rhs
     grid = [
         (sp.Rational(p, 3), sp.Rational(q, 7), sp.Rational(r, 5))
         for p in (3, 7)
         for q in (1, 6)
         for r in (1, 4)
     ]
+    c_k, B = sp.Rational(7, 5), 3
     named = all(
-        printed_alpha.subs({nt.lambda_max: top, nt.lambda_min: least, nt.step_size: g, nt.c_k: 1, nt.B: 1})
-        == descent.contraction(top, least, g)
+        printed.rate(top, least, g * B / c_k, c_k, B) == descent.contraction(top, least, g)
         for top, least, g in grid
     )
     ledger.record("thm-4.2.a", symbolic(named, "α as printed, rational grid"))
-    goal = task_matrix(finetuning.fixed_point())
-    ledger.record("thm-4.2.a", check.descent(goal, descent.contraction, regimes(seed)))
+    regime = "the bound on two steps of descent, full model in rationals, d=2, B=1, 2"
+    ledger.record("thm-4.2.a", symbolic(_bound_in_rationals(), regime))
+    claim = printed.relation("thm-4.2.a")
+    goal, bound = printed.printed_goal, printed.bound
+    ledger.record("thm-4.2.a", check.descent(goal, printed.rate, bound, claim, regimes(seed)))
 
 
 @pytest.mark.statements("thm-4.2.b")
@@ -72,55 +103,51 @@ def test_rate_at_the_printed_step(ledger, seed):
     high = low + gap  # λ_max ≥ λ⁺_min
     step = 1 / high
     alpha = sp.Max(sp.Abs(1 - step * high), sp.Abs(sp.simplify(1 - step * low)))
+    stated = printed.rate_at_half(high, low)
     ledger.record(
         "thm-4.2.b",
-        symbolic(sp.simplify(alpha - (1 - low / high)) == 0, "γ = B/(c_k λ_max)", kind="derivation"),
+        symbolic(sp.simplify(alpha - stated) == 0, "γ = B/(c_k λ_max)", kind="derivation"),
     )
-    goal = task_matrix(finetuning.fixed_point())
+    goal, bound, claim = printed.printed_goal, printed.bound, printed.relation("thm-4.2.a")
     at_half = [(task, 0.5) for task, _ in regimes(seed)]
-    ledger.record("thm-4.2.b", check.descent(goal, lambda high, low, step: 1 - low / high, at_half))
+    ledger.record("thm-4.2.b", check.descent(goal, printed.rate_at_half, bound, claim, at_half))
 
 
 @pytest.mark.statements("thm-4.2-proof.a", "thm-4.2-proof.b")
-def test_loss_and_gradient(ledger, seed):
-    residual, printed = finetuning.residual_at_identity()
+def test_loss_and_gradient(ledger, profile, seed):
+    residual, in_eta = finetuning.residual_at_identity()
+    loss_form, slope_form = (registry()[f"thm-4.2-proof.{letter}"].printed.rhs for letter in "ab")
+    same = residual.equals(in_eta) and lower_scalar(loss_form).equals(descent.restricted_loss())
     ledger.record(
         "thm-4.2-proof.a",
-        symbolic(residual.equals(printed), "R_i = −ρ^i(ṼS + ηI)w*, general d, i", kind="derivation"),
+        symbolic(same, "R_i = −ρ^i(ṼS + ηI)w*, so c_k/(2B) ‖ṼΦ + ηΩ‖_F²; general d, i", kind="derivation"),
     )
     derived, _ = descent.restricted_gradient()
-    stated = lower_matrix(registry()["thm-4.2-proof.b"].printed.rhs)
+    stated = lower_matrix(slope_form)
     ledger.record("thm-4.2-proof.b", symbolic(derived.equals(stated), "general d, B", kind="derivation"))
-    same = lower_scalar(registry()["thm-4.2-proof.a"].printed.rhs).equals(descent.restricted_loss())
-    ledger.record("thm-4.2-proof.a", symbolic(same, "c_k/(2B) ‖ṼΦ + ηΩ‖_F² in words", kind="derivation"))
     loss_holds = slope_holds = True
     for d, n, B, k in ((1, 2, 3, 2), (2, 1, 2, 0), (2, 2, 3, 1)):
         prompts, V = exact_prompts(d, n, B), rational(d, d, f"dv{d}{B}")
-        omega, phi = exact.stack(prompts)
         c_k = sum((1 - ETA) ** (2 * i) for i in range(k + 1))
-        gap = V * phi + ETA * omega
-        loss = exact.supervised_loss(V, sp.eye(d), prompts, ETA, k)
-        loss_holds = loss_holds and loss == c_k / (2 * B) * exact.frobenius_squared(gap)
-        slope_holds = (
-            slope_holds and exact.supervised_gradient(prompts, V, ETA, k)[0] == c_k / B * gap * phi.T
-        )
+        given = prompts, sp.eye(d), ETA
+        loss, slope = (printed.in_rationals(f, *given, V=V, c_k=c_k) for f in (loss_form, slope_form))
+        loss_holds = loss_holds and exact.supervised_loss(V, sp.eye(d), prompts, ETA, k) == loss
+        slope_holds = slope_holds and exact.supervised_gradient(prompts, V, ETA, k)[0] == slope
     ledger.record("thm-4.2-proof.a", symbolic(loss_holds, "full model, rationals, d ≤ 2, B ≤ 3, k ≤ 2"))
     ledger.record("thm-4.2-proof.b", symbolic(slope_holds, "full model, rationals, d ≤ 2, B ≤ 3, k ≤ 2"))
-
-    def loss_at(point):
-        c_k, gap = check.parts(point)
-        return np.array([c_k / (2 * point.prompts.size) * (gap**2).sum()])
-
-    def slope_at(point):
-        c_k, gap = check.parts(point)
-        return c_k / point.prompts.size * gap @ check.features(point).T
-
+    loss_at, slope_at = printed.loss_at, printed.slope_at
     ledger.record(
         "thm-4.2-proof.a",
         identity(
             check.loss_at_identity, loss_at, points(seed("loss"), kind=TaughtPoint, identity=True), SHAPES
         ),
     )
+    examples = model_points(TaughtPoint, identity=True)
+    for id, measure, prediction in (
+        ("thm-4.2-proof.a", check.loss_at_identity, loss_at),
+        ("thm-4.2-proof.b", check.gradient_at_identity, slope_at),
+    ):
+        ledger.record(id, generated.identity(measure, prediction, examples, profile))
     ledger.record(
         "thm-4.2-proof.b",
         identity(
@@ -130,56 +157,80 @@ def test_loss_and_gradient(ledger, seed):
             SHAPES,
         ),
     )
+    at = precision.hard_points(seed("loss"), identity=True)
+    found = precision.identity(written.supervised_loss, check.loss_at_identity, loss_at, at)
+    ledger.record("thm-4.2-proof.a", found)
+    sweeps = GRADIENT
+    measure = check.gradient_at_identity
+    found = precision.identity(written.supervised_gradient, measure, slope_at, at, sweeps=sweeps)
+    ledger.record("thm-4.2-proof.b", found)
+
+
+def at_fixed_point(form: sp.Eq) -> bool:
+    """Whether an equation in Ṽ_* (or Ṽ), Φ, Ω holds in words at the Ṽ_* of (4.1)."""
+    fixed = finetuning.fixed_point()
+    given = {nt.letter_of(block): fixed for block in (finetuning.V_STAR, nt.V)}
+    left, right = (substitute(lower_matrix(side), given) for side in form.args)
+    return (left - right).is_zero()
+
+
+def in_rationals(form: sp.Eq, prompts: finetuning.Prompts) -> list[sp.Matrix]:
+    """The two sides of an equation in Ṽ_*, Φ, Ω at the printed Ṽ_*."""
+    omega, phi = exact.stack(prompts)
+    gamma0 = sp.diag(*range(2, phi.rows + 2))
+    goal = printed.in_rationals(printed.fine_tuned()[0], prompts, gamma0, ETA)
+    values = {finetuning.V_STAR: goal, nt.V: goal, nt.Omega: omega, nt.Phi: phi, nt.eta: ETA}
+    return [value(side, values) for side in form.args]
 
 
 @pytest.mark.statements("thm-4.2-proof.c")
 def test_constraint(ledger, seed):
-    gap, normal = finetuning.constraint_gap(), finetuning.normal_equation_gap()
+    gap = finetuning.constraint_gap()
     ledger.record(
         "thm-4.2-proof.c",
         symbolic(gap.is_zero(), "Ṽ_*Φ + ηΩ = ηΩ(I − Φ†Φ), general d, B", "outside", "derivation"),
     )
     ledger.record("thm-4.2-proof.c", counterexample(registry()["thm-4.2-proof.c"], "outside"))
     for prompts, text in ((exact_prompts(3, 2, 2), "B=2 < d=3"), (exact_prompts(2, 2, 2), "B=d=2")):
-        omega, phi = exact.stack(prompts)
-        fixed = exact.fixed_point(omega, phi, sp.diag(*range(2, phi.rows + 2)), ETA)
-        ledger.record(
-            "thm-4.2-proof.c", symbolic(fixed * phi == -ETA * omega, f"rationals, {text}", "condition")
-        )
+        left, right = in_rationals(registry()["thm-4.2-proof.c"].printed, prompts)
+        ledger.record("thm-4.2-proof.c", symbolic(left == right, f"rationals, {text}", "condition"))
+    normal = at_fixed_point(registry()["thm-4.2-proof.c"].corrected)
     ledger.record(
         "thm-4.2-proof.c",
-        symbolic(normal.is_zero(), "(Ṽ_*Φ + ηΩ)Φᵀ = 0, general d, B", "corrected", "derivation"),
+        symbolic(normal, "(Ṽ_*Φ + ηΩ)Φᵀ = 0, general d, B", "corrected", "derivation"),
     )
     under = [tasks_of.task(3, 5, 2, seed("B<d")), tasks_of.task(3, 4, 3, seed("B=d"))]
     over = overdetermined(seed)
-    ledger.record("thm-4.2-proof.c", check.constraint_at_limit(under, False, "condition"))
-    ledger.record("thm-4.2-proof.c", check.constraint_at_limit(over, False, "outside"))
-    ledger.record("thm-4.2-proof.c", check.constraint_at_limit(under + over, True, "corrected"))
+    stated, mended = (printed.constraint("thm-4.2-proof.c", form) for form in ("printed", "corrected"))
+    ledger.record("thm-4.2-proof.c", check.constraint_at_limit(stated, under, "condition"))
+    ledger.record("thm-4.2-proof.c", check.constraint_at_limit(stated, over, "outside"))
+    ledger.record("thm-4.2-proof.c", check.constraint_at_limit(mended, under + over, "corrected"))
 
 
 @pytest.mark.statements("thm-4.2-proof.d")
 def test_recursion(ledger, seed):
-    moved, printed = descent.error_recursion()
+    moved, _ = descent.error_recursion()
+    phi = finetuning.phi
+    given = {nt.letter_of(descent.M): phi @ phi.T, nt.letter_of(descent.D_T): letter(descent.DELTA)}
+    stated = substitute(lower_matrix(registry()["thm-4.2-proof.d"].printed.rhs), given)
     ledger.record(
-        "thm-4.2-proof.d", symbolic(moved.equals(printed), "general d, B, Φ of any rank", kind="derivation")
+        "thm-4.2-proof.d", symbolic(moved.equals(stated), "general d, B, Φ of any rank", kind="derivation")
     )
-    ledger.record(
-        "thm-4.2-proof.d",
-        check.error_map(
-            lambda step, M: np.eye(len(M)) - step * M, [t for t, _ in regimes(seed)], printed_limit
-        ),
-    )
+    of = [task for task, _ in regimes(seed)]
+    ledger.record("thm-4.2-proof.d", check.error_map(printed.next_error, of, printed.printed_goal))
 
 
-def _norm_below_one(d, B, on_range):
-    """‖I − gM‖ < 1 in rationals, M = ΦΦᵀ: the symmetric map N has norm below 1 iff I − N² is positive
-    definite; g = 1/tr M is inside the step condition."""
+def _as_stated(d, B, form):
+    """The relation of ‖I − gM‖ to the printed bound in rationals, M = ΦΦᵀ; for the corrected form that of
+    ‖(I − gM)ΦΦ†‖.  g = 1/tr M is inside the step condition."""
     _, phi = exact.stack(exact_prompts(d, 2, B))
     M = phi * phi.T
     step = sp.eye(d) - M / M.trace()
-    if on_range:
+    if form == "corrected":
         step = step * phi * phi.pinv()
-    return bool((sp.eye(d) - step * step).is_positive_definite)
+    norm = max(map(abs, step.eigenvals()))  # of a symmetric matrix
+    stated = getattr(registry()["thm-4.2-proof.e"], form)
+    return printed.relation("thm-4.2-proof.e", form)(norm, stated.rhs)
 
 
 @pytest.mark.statements("thm-4.2-proof.e")
@@ -187,17 +238,17 @@ def test_operator_norm(ledger, seed):
     full_rank, few = ((2, 3), (2, 2)), ((2, 1), (3, 2))
     ledger.record(
         "thm-4.2-proof.e",
-        symbolic(all(_norm_below_one(d, B, False) for d, B in full_rank), "rationals, B ≥ d", "condition"),
+        symbolic(all(_as_stated(d, B, "printed") for d, B in full_rank), "rationals, B ≥ d", "condition"),
     )
     ledger.record("thm-4.2-proof.e", counterexample(registry()["thm-4.2-proof.e"], "outside"))
     ledger.record(
         "thm-4.2-proof.e",
-        symbolic(any(_norm_below_one(d, B, False) for d, B in few), "rationals, B < d", "outside"),
+        symbolic(any(_as_stated(d, B, "printed") for d, B in few), "rationals, B < d", "outside"),
     )
     ledger.record(
         "thm-4.2-proof.e",
         symbolic(
-            all(_norm_below_one(d, B, True) for d, B in full_rank + few), "rationals, any B", "corrected"
+            all(_as_stated(d, B, "corrected") for d, B in full_rank + few), "rationals, any B", "corrected"
         ),
     )
     full = [(tasks_of.task(3, 4, 5, seed("full")), 0.5), (tasks_of.task(2, 3, 2, seed("square")), 0.95)]
@@ -205,9 +256,14 @@ def test_operator_norm(ledger, seed):
         (tasks_of.task(3, 4, 2, seed("few")), 0.5),
         (tasks_of.task(3, 4, 5, seed("flat"), rank=2), 0.95),
     ]
-    ledger.record("thm-4.2-proof.e", check.map_norm(full, False, "condition"))
-    ledger.record("thm-4.2-proof.e", check.map_norm(deficient, False, "outside"))
-    ledger.record("thm-4.2-proof.e", check.map_norm(full + deficient, True, "corrected"))
+    for form, tasks, on_range, of in (
+        ("condition", full, False, "printed"),
+        ("outside", deficient, False, "printed"),
+        ("corrected", full + deficient, True, "corrected"),
+    ):
+        bound = float(getattr(registry()["thm-4.2-proof.e"], of).rhs)
+        claim = printed.relation("thm-4.2-proof.e", of)
+        ledger.record("thm-4.2-proof.e", check.map_norm(tasks, on_range, form, bound, claim))
 
 
 @pytest.mark.statements("thm-4.2-proof.f")
@@ -218,12 +274,15 @@ def test_bound_on_c_k(ledger, seed):
         sp.simplify(closed.subs(k, k + 1) - closed - rho ** (2 * k + 2)) == 0
         and sp.simplify(closed.subs(k, 1) - 1 - rho**2) == 0
     )
-    gap = sp.simplify(1 / (1 - rho**2) - closed - rho ** (2 * k + 2) / (1 - rho**2)) == 0
-    square = sp.expand((1 - rho**2).subs(rho, 1 - eta) - (2 * eta - eta**2)) == 0
+    left = rho ** (2 * k + 2) / (1 - rho**2)  # of the bound: positive for 0 < |ρ| < 1, and gone as k → ∞
+    gaps, claims = {}, {form: printed.relation("thm-4.2-proof.f", form) for form in ("printed", "corrected")}
+    for form in claims:
+        bound = printed.curvature_bound(form)(eta).subs(eta, 1 - rho)
+        gaps[form] = sp.simplify(bound - closed - left) == 0
     ledger.record(
         "thm-4.2-proof.f",
         symbolic(
-            grows and gap and square,
+            grows and gaps["printed"] and claims["printed"](0, 1),
             "bound − c_k = ρ^{2k+2}/(1−ρ²), positive for 0 < |ρ| < 1",
             "condition",
             "derivation",
@@ -231,13 +290,21 @@ def test_bound_on_c_k(ledger, seed):
     )
     ledger.record("thm-4.2-proof.f", counterexample(registry()["thm-4.2-proof.f"], "outside"))
     values = [sp.Rational(1, 10), sp.Rational(3, 4), sp.Rational(3, 2), sp.Integer(1)]
+    bound = printed.curvature_bound("corrected")
     holds = all(
-        sum((1 - e) ** (2 * i) for i in range(j + 1)) <= 1 / (2 * e - e**2) for e in values for j in range(6)
+        claims["corrected"](sum((1 - e) ** (2 * i) for i in range(j + 1)), bound(e))
+        for e in values
+        for j in range(6)
     )
-    ledger.record("thm-4.2-proof.f", symbolic(holds and gap, "η = 1/10, 3/4, 3/2, 1; k ≤ 5", "corrected"))
-    ledger.record("thm-4.2-proof.f", check.curvature_bound([0.2, 0.7], True, seed("c_k"), "condition"))
-    ledger.record("thm-4.2-proof.f", check.curvature_bound([1.0], True, seed("c_k"), "outside"))
-    ledger.record("thm-4.2-proof.f", check.curvature_bound([0.2, 0.7, 1.0], False, seed("c_k"), "corrected"))
+    regime = "η = 1/10, 3/4, 3/2, 1; k ≤ 5"
+    ledger.record("thm-4.2-proof.f", symbolic(holds and gaps["corrected"], regime, "corrected"))
+    for form, of, etas in (
+        ("condition", "printed", [0.2, 0.7]),
+        ("outside", "printed", [1.0]),
+        ("corrected", "corrected", [0.2, 0.7, 1.0]),
+    ):
+        bound = printed.curvature_bound(of)
+        ledger.record("thm-4.2-proof.f", check.curvature_bound(etas, seed("c_k"), form, bound, claims[of]))
 
 
 @pytest.mark.statements("rem-4.1.a")
@@ -264,7 +331,7 @@ def test_minimiser_and_k(ledger, seed):
     ledger.record("rem-4.1.a", tasks_of.limits_over_k((1, 3), seed("inconsistent"), 7, "outside"))
 
 
-def _pair_criterion():
+def _pair_criterion(claim):
     """α(c') < α(c) against g(c' λ_max + c λ⁺_min) < 2, c < c' two values of c_k, on a rational grid that
     meets equality, where α must be equal."""
     rationals = [
@@ -279,7 +346,7 @@ def _pair_criterion():
                         continue
                     before, after = (descent.contraction(sp.Integer(1), low, g * x) for x in (c, more))
                     criterion = g * (more + c * low)
-                    if (after < before) != (criterion < 2) or (after == before) != (criterion == 2):
+                    if claim(after, before) != (criterion < 2) or (after == before) != (criterion == 2):
                         return False, 0
                     holds, met = holds + 1, met + (criterion == 2)
     return holds > 0, met
@@ -292,20 +359,21 @@ def test_speed_and_k(ledger, seed):
     turn = 2 / (high + low)
     meets = sp.simplify((1 - turn * low) - (turn * high - 1)) == 0
     supremum = 1 / (2 * nt.eta - nt.eta**2)  # of c_k, not reached for ρ ≠ 0
-    bound = 2 * (2 * nt.eta - nt.eta**2) / (high + low)
+    bound = printed.largest_step("corrected")(high, low, nt.eta, nt.B) / nt.B
     reaches = sp.simplify(bound * supremum - turn) == 0
+    falls = printed.relation("rem-4.1.b")(-turn * low, 0)  # of 1 − cλ⁺_min, c larger by turn
     gap = sp.expand((1 - c * low) - (c * high - 1) - (high + low) * (turn - c))
     ledger.record(
         "rem-4.1.b",
         symbolic(
-            meets and reaches and sp.simplify(gap) == 0,
+            meets and reaches and falls and sp.simplify(gap) == 0,
             "α = 1 − cλ⁺_min up to c = 2/(λ_max+λ⁺_min), and falls; γc_k/B stays below that",
             "condition",
             "derivation",
         ),
     )
     ledger.record("rem-4.1.b", counterexample(registry()["rem-4.1.b"], "outside"))
-    holds, met = _pair_criterion()
+    holds, met = _pair_criterion(printed.relation("rem-4.1.b", "corrected"))
     ledger.record(
         "rem-4.1.b",
         symbolic(
@@ -314,6 +382,13 @@ def test_speed_and_k(ledger, seed):
             "corrected",
         ),
     )
-    ledger.record("rem-4.1.b", check.faster_with_k("corrected", 0.99, (0.3, 0.6), seed("speed"), "condition"))
-    ledger.record("rem-4.1.b", check.faster_with_k("corrected", 1.0, (0.4, 0.8), seed("limit"), "corrected"))
-    ledger.record("rem-4.1.b", check.faster_with_k("printed", 0.99, (0.3, 0.6), seed("speed"), "outside"))
+    for form, of, share, etas in (
+        ("condition", "corrected", 0.99, (0.3, 0.6)),
+        ("corrected", "corrected", 1.0, (0.4, 0.8)),
+        ("outside", "printed", 0.99, (0.3, 0.6)),
+    ):
+        claim = printed.relation("rem-4.1.b", "corrected" if form == "corrected" else "printed")
+        at = seed("limit" if form == "corrected" else "speed")
+        ledger.record(
+            "rem-4.1.b", check.faster_with_k(printed.largest_step(of), share, etas, at, form, claim)
+        )

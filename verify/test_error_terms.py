@@ -6,13 +6,18 @@ import pytest
 import sympy as sp
 
 from theory import block_symbols as bs
+from theory import equivalents_calculus as calculus
 from theory import error_term_formulas as fm
 from theory import error_term_words as words
 from theory import error_terms
+from theory import notation as nt
+from theory.equivalents_calculus import f
+from theory.errors import ArgumentError
 from theory.notation import Gamma0, Sigma, d
 from theory.statement import registry
 from theory.words.poly import identity
 from verify.checks import error_terms as check
+from verify.checks import precision_fits as fits
 from verify.checks.error_terms import DELTA, DELTA_NOISE
 from verify.checks.run import counterexample
 from verify.checks.run import exact as symbolic
@@ -33,7 +38,9 @@ from verify.error_term_settings import (
     at_limit,
     of_draw,
     of_matrices,
+    traces,
 )
+from verify.resolvent_settings import same
 
 ANY = "any projection Π, finite d"
 
@@ -86,6 +93,14 @@ def test_first_trace_of_variance(ledger):
 PI, CHANGE = words.PI, words.diagonal(bs.delta_tilde)
 TEST, NOISE = words.diagonal(bs.Sigma), words.diagonal(bs.s)
 D_1 = identity(d) + words.diagonal(bs.g) @ TEST
+MEANING = {
+    Gamma0: words.diagonal(bs.g) * -1,  # Γ₀⁻¹
+    Sigma: TEST,
+    fm.Sigma_A: NOISE,
+    fm.D_1: D_1,
+    fm.D_pre: CHANGE,
+    fm.Pi: PI,
+}
 DEFINED = {
     "bias": words.mean_square(words.MISS),
     "T_var": words.mean_square(words.V_S, bs.s),
@@ -141,12 +156,21 @@ def limit(formula, measure, tasks, seed, profile, form="printed", delta=DELTA):
     return check.limits(expected, parts, seed("error terms"), profile, form, delta)
 
 
+def stands_for(formula, defined):
+    """Whether a formula is these traces; one in which no sum of traces can be read is not."""
+    try:
+        return words.in_traces(formula).equals(defined)
+    except ArgumentError:
+        return False
+
+
 def judge(id, form, formula, measure, ledger, small, profile, seed):
-    holds = words.in_traces(formula).equals(DEFINED[measure])
+    holds = stands_for(formula, DEFINED[measure])
     ledger.record(id, symbolic(holds, ANY, form, "derivation"))
-    same = sp.expand(small.value(formula) - small.measure(measure)) == 0
-    ledger.record(id, symbolic(same, EXACT, form))
+    equal = sp.expand(small.value(formula) - small.measure(measure)) == 0
+    ledger.record(id, symbolic(equal, EXACT, form))
     ledger.record(id, check.identity(of_draw(formula), measure, TWO, seed("identity"), form))
+    ledger.record(id, fits.term(of_draw(formula), measure, seed("identity"), form))
     wrong = form == "printed" and registry()[id].corrected is not None
     for tasks in GROUPS[measure][:1] if wrong else GROUPS[measure]:
         ledger.record(id, limit(formula, measure, tasks, seed, profile, form))
@@ -158,6 +182,11 @@ def test_trace(id, ledger, small, profile, seed):
         ledger.record(id, counterexample(registry()[id]))
     for form, formula in forms(id):
         judge(id, form, formula, ROWS[id], ledger, small, profile, seed)
+    if isinstance(registry()[id].printed, nt.Chain):  # the trace that is written out
+        for between in registry()[id].printed.args[1:-1]:
+            equal = traces(between, MEANING).equals(DEFINED[ROWS[id]])
+            ledger.record(id, symbolic(equal, f"{ANY}: the trace", kind="derivation"))
+            ledger.record(id, check.identity(of_matrices(between), ROWS[id], TWO, seed("identity")))
     if id == "eq-C.34":  # and what is said of its bracket
         first, second = (bs.delta_tilde[i] * bs.s[i] for i in (1, 2))
         product = (bs.delta_tilde[1] - bs.delta_tilde[2]) * (first - second)
@@ -179,19 +208,11 @@ EXPANDED = {"eq-C.32.a": "T_var", "eq-C.38": "T_var,Σ"}
 @pytest.mark.parametrize("id", each(EXPANDED))
 def test_expansion(id, ledger, seed):
     ledger.record(id, counterexample(registry()[id]))
-    inverse = words.diagonal(bs.g) * -1
-    meaning = {
-        Gamma0.I: inverse,
-        Gamma0.I**2: inverse @ inverse,
-        Sigma: TEST,
-        fm.Sigma_A: NOISE,
-        fm.D_pre: CHANGE,
-        fm.Pi: PI,
-    }
     for form, expansion in forms(id):
-        holds = words.in_blocks(expansion, meaning).equals(DEFINED[EXPANDED[id]])
+        holds = traces(expansion, MEANING).equals(DEFINED[EXPANDED[id]])
         ledger.record(id, symbolic(holds, ANY, form, "derivation"))
         ledger.record(id, check.identity(of_matrices(expansion), EXPANDED[id], TWO, seed("identity"), form))
+        ledger.record(id, fits.term(of_matrices(expansion), EXPANDED[id], seed("identity"), form))
 
 
 # Noise and sum ----------------------------------------------------------------------------------------
@@ -220,13 +241,47 @@ def test_noise_of_second_term(ledger, profile, seed):
     ledger.record(id, counterexample(registry()[id]))
     weight = bs.aspect**2 * bs.Sigma_bar * fm.T_inv_Sigma
     for form, formula in forms(id):
-        holds = words.in_traces(formula).equals(DEFINED["T_var"] * weight)
+        holds = stands_for(formula, DEFINED["T_var"] * weight)
         ledger.record(id, symbolic(holds, f"{ANY}; {ISOTROPIC}", form, "derivation"))
         found = limit(formula, "noise II", NOISY, seed, profile, form, DELTA_NOISE)
         ledger.record(id, found)
+    definitions(id, ledger, seed)
 
 
-MEASURED = {"bias": "bias", "noise": "noise I", "signal": "signal II", "signal_noise": "noise II"}
+NAMES = {"Bias": "bias", "T_var": "T_var", "T_var_Sigma": "T_var,Σ"}
+
+
+def defined(id, name):
+    """What the corrected form has for this symbol in a line of its own."""
+    corrected = registry()[id].corrected
+    assert corrected is not None
+    return [line.rhs for line in corrected.args[1:] if str(line.lhs) == name]
+
+
+def definitions(id, ledger, seed):
+    """Those lines, in each draw."""
+    for name, measure in NAMES.items():
+        for formula in defined(id, name):
+            found = check.identity(of_draw(formula), measure, TWO, seed("identity"), "corrected")
+            ledger.record(id, found)
+
+
+# The traces that each part of the sum has
+KEPT = {
+    "bias": {fm.Bias},
+    "noise I": {fm.T_inv, fm.T_var},
+    "signal II": {fm.T_var_Sigma},
+    "noise II": {fm.T_inv_Sigma, fm.T_var},
+}
+
+
+PARTS = ("bias", "noise I", "signal II", "noise II")
+
+
+def part(whole, measure):
+    """What is left of the sum without the traces that belong to other parts alone; all for the error."""
+    others = set().union(*KEPT.values()) - KEPT[measure] if measure in KEPT else ()
+    return whole.xreplace(dict.fromkeys(others, sp.Integer(0)))
 
 
 def defined_sum():
@@ -240,12 +295,16 @@ def test_theorem(ledger, profile, seed):
     id = "thm-B.1"
     ledger.record(id, counterexample(registry()[id]))
     for form, formula in forms(id):
-        holds = words.in_traces(formula).equals(defined_sum())
+        holds = stands_for(formula, defined_sum())
         ledger.record(id, symbolic(holds, f"{ANY}; {ISOTROPIC}", form, "derivation"))
         for tasks in (NOISY,) if form == "printed" else (NOISY, (STRONG, OTHER)):
             ledger.record(id, limit(formula, "error", tasks, seed, profile, form, DELTA_NOISE))
-    for name, measure in MEASURED.items():
-        term = fm.TERMS[name].subs(TRUE)
+    definitions(id, ledger, seed)
+    corrected = registry()[id].corrected
+    assert corrected is not None
+    first, *lines = corrected.args
+    for measure in PARTS:
+        term = part(first.args[3], measure).subs({line.lhs: line.rhs for line in lines})
         found = limit(term, measure, NOISY, seed, profile, "corrected", DELTA_NOISE)
         ledger.record(id, found)
 
@@ -268,15 +327,23 @@ def test_blocks(ledger, profile, seed):
             holds = vanishes(apart)
             regime = f"{name} from T_ij of the limit, K = {blocks}"
             ledger.record(id, symbolic(holds, regime, kind="derivation"))
+    for symbol, power in ((fm.T_inv, 2), (fm.T_inv_Sigma, 1)):
+        spread = {bs.Sigma[bs.k] ** power: f[bs.k], bs.v[bs.k]: bs.w[bs.k] * (1 - bs.w[bs.k])}
+        general = calculus.normal(terms[symbol].xreplace(spread), lambda index: bs.c[index])
+        holds = same(general, calculus.at_zero(calculus.inverse_by_expansion()))
+        ledger.record(id, symbolic(holds, f"{symbol}, any K: the z⁰ term of tr(FR)/d", kind="derivation"))
     for symbol, formula in TRUE.items():
         holds = vanishes(words.two_blocks(terms[symbol]) - words.two_blocks(formula))
         ledger.record(id, symbolic(holds, f"{symbol} at K = 2 as corrected", kind="derivation"))
     for task in (THREE, THREE_ABOVE):
         for name, symbol in names.items():
             ledger.record(id, limit(terms[symbol], name, (task,), seed, profile))
-        inner = {symbol: formula for symbol, formula in terms.items() if symbol in TRUE}
-        for formula, measure in ((fm.value(first), "error"), (fm.TERMS["noise"], "noise I")):
-            found = limit(formula.subs(inner), measure, (task,), seed, profile, delta=DELTA_NOISE)
+        # T_inv and T_inv,Σ are those of β < 1
+        inner = {symbol: one for symbol, one in terms.items() if symbol in TRUE or task is THREE}
+        whole = fm.value(first)
+        for measure in ("error", *PARTS):
+            term = part(whole, measure).subs(inner)
+            found = limit(term, measure, (task,), seed, profile, delta=DELTA_NOISE)
             ledger.record(id, found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,23 +12,26 @@ from theory import exact, joint
 from theory import notation as nt
 from theory.explicit import explicit
 from theory.joint import s0, s1, s2
-from theory.lower import lower_matrix, lower_scalar
+from theory.lower import lower_scalar
 from theory.population import Q_LIMIT, population_limit
 from theory.statement import registry
 from theory.words.evaluate import evaluate
 from theory.words.poly import identity, letter, substitute
+from verify import joint_predictions as printed
 from verify.checks import joint as check
 from verify.checks import population
 from verify.checks.joint import Population
 from verify.checks.points import exact_array, rational
 from verify.checks.run import exact as symbolic
+from verify.joint_predictions import T_LETTER, least, least_forms, slope_form
 from verify.predictions import A, V, W, of_blocks
+from verify.sft_predictions import relation
+from verify.surface import value
 
 HALF = sp.Rational(1, 2)
 TURN = exact.matrix([["3/5", "-4/5"], ["4/5", "3/5"]])
 EQUAL = Population((1.5, 1.5, 0.0), 3, 0.4, 1, 1)
 UNEQUAL = Population((0.3, 1.0, 4.0), 4, 0.3, 2, 1)
-T_LETTER = nt.letter_of(joint.T)
 
 
 def exact_loss(V, W, root, n, eta, k):
@@ -47,34 +50,21 @@ def limit(cov, n, eta):
 def exact_slope(cov, n, eta, k):
     """The printed gradient in W̃ at (Ṽ_∞, I), in rationals."""
     given = {nt.A: cov, joint.Q: explicit(Q_LIMIT, {nt.A: cov}, {nt.n: n})}
-    return explicit(joint.SLOPE, given, {nt.n: n, nt.eta: eta, **joint.path_sums(eta, k)})
+    return explicit(slope_form(), given, {nt.n: n, nt.eta: eta, **joint.path_sums(eta, k)})
 
 
 def at_limit(of: Population):
     return population_limit(of.A, of.n, of.eta, np.eye(len(of.A))), np.eye(len(of.A))
 
 
-def at_minimiser(of: Population):
-    found = joint.joint_minimiser(of.A, of.n, of.eta, of.k)
-    return found.V, found.W
-
-
-def slope(at):
-    """The printed gradients at (Ṽ_∞, I), that in Ṽ zero."""
-    of_A = {A: at.A}
-    Q = evaluate(lower_matrix(Q_LIMIT), of_A, {nt.n: at.n})
-    scalars = {nt.n: at.n, nt.eta: at.eta, **joint.path_sums(at.eta, at.k)}
-    found = evaluate(lower_matrix(joint.SLOPE), {**of_A, nt.letter_of(joint.Q): (Q + Q.T) / 2}, scalars)
-    return np.zeros_like(found), found
-
-
 @pytest.mark.statements("ext-sft-loss")
 def test_loss(ledger, profile, seed):
-    derived, typed = joint.population_loss_expr(), lower_scalar(joint.twice_loss(joint.T_OF_V)) * HALF
+    derived, typed = joint.population_loss_expr(), printed.loss()
     same = derived.equals(joint.in_path_sums(typed))
     ledger.record("ext-sft-loss", symbolic(same, "from the forward pass, general d, n, k", kind="derivation"))
-    pairs = zip(joint.population_loss_gradient_expr(), joint.gradient_formula(), strict=True)
-    same = all(g.equals(typed) for g, typed in pairs)
+    gradient = [joint.in_path_sums(typed.gradient(one)) for one in (V, W)]
+    routes = zip(joint.population_loss_gradient_expr(), joint.gradient_formula(), gradient, strict=True)
+    same = all(g.equals(formula) and g.equals(stated) for g, formula, stated in routes)
     ledger.record("ext-sft-loss", symbolic(same, "its gradient, general d, n, k", kind="derivation"))
     holds, eta = True, sp.Rational(2, 5)
     for d, n, k in ((1, 2, 3), (2, 1, 1)):
@@ -87,7 +77,7 @@ def test_loss(ledger, profile, seed):
     ledger.record("ext-sft-loss", symbolic(holds, regime))
     at = check.generic(seed("loss"), 3, 2)
     ledger.record("ext-sft-loss", check.mean_loss(of_blocks(typed), at, seed("loss"), profile))
-    slopes = [of_blocks(g) for g in joint.gradient_formula()]
+    slopes = [of_blocks(g) for g in gradient]
     at = check.generic(seed("gradient"), 2)
     ledger.record(
         "ext-sft-loss",
@@ -98,7 +88,7 @@ def test_loss(ledger, profile, seed):
 @pytest.mark.statements("ext-sft-stationary")
 def test_slope_derived(ledger):
     in_V, in_W = joint.slope_at_limit()
-    holds = sp.cancel(in_V) == 0 and sp.cancel(in_W - joint.of_A(joint.SLOPE)) == 0
+    holds = sp.cancel(in_V) == 0 and sp.cancel(in_W - joint.of_A(slope_form())) == 0
     ledger.record(
         "ext-sft-stationary",
         symbolic(holds, "the gradient on each eigenspace of A, general d, n, k", kind="derivation"),
@@ -107,7 +97,7 @@ def test_slope_derived(ledger):
     # the largest λ_j no term is negative, and all are zero only if all λ_l are equal.
     a, (b, rho, u) = joint.a, sp.symbols("b rho u", positive=True)
     x, y = joint.limit_on(a), joint.limit_on(b)
-    bracket = joint.of_A(joint.SLOPE) + (s1 - s2) * nt.eta**2 / nt.n * a * (joint.m - joint.t * x**2)
+    bracket = joint.of_A(slope_form()) + (s1 - s2) * nt.eta**2 / nt.n * a * (joint.m - joint.t * x**2)
     factored = (nt.n + 1) / nt.n * (b - a) * x**2 * y**2 * (1 / x + 1 / y)
     ordered = sp.cancel(bracket) == 0 and sp.cancel(x**2 - y**2 - factored) == 0
 
@@ -137,39 +127,39 @@ def test_slope_exact(ledger):
         cov = root * root.T
         value = exact_loss(limit(cov, n, eta), sp.eye(2) + t * change, root, n, eta, k)
         found = sp.diff(value, t).subs(t, 0)
-        printed = exact_slope(cov, n, eta, k)
-        holds = holds and found == sum(x * y for x, y in zip(printed, change, strict=True))
+        stated = exact_slope(cov, n, eta, k)
+        holds = holds and found == sum(x * y for x, y in zip(stated, change, strict=True))
         holds = holds and (found == 0) == stationary
     regime = "full model in rationals, d=2: A with eigenvalues (1, 4), (4, 0); k=0; η=1"
     ledger.record("ext-sft-stationary", symbolic(holds, regime))
     known = registry()["prop-4.3"].counterexample
     assert known is not None
-    actual, printed = known().actual, exact_slope(sp.diag(1, 2), 1, HALF, 1)[0, 0]
+    actual, stated = known().actual, exact_slope(sp.diag(1, 2), 1, HALF, 1)[0, 0]
     regime = f"the counterexample of prop-4.3, slope {actual}"
-    ledger.record("ext-sft-stationary", symbolic(printed == actual, regime))
+    ledger.record("ext-sft-stationary", symbolic(stated == actual, regime))
 
 
 @pytest.mark.statements("ext-sft-stationary")
 def test_slope_measured(ledger, profile, seed):
     at = check.placed(Population((0.2, 3.0), 12, 0.4, 1, 1), at_limit)
-    ledger.record("ext-sft-stationary", check.mean_gradient(slope, at, seed("slope"), profile, "W"))
+    ledger.record("ext-sft-stationary", check.mean_gradient(printed.slope, at, seed("slope"), profile, "W"))
     at = check.placed(EQUAL, at_limit)
     sums = joint.path_sums(at.eta, at.k)
     part = at.eta * (sums[s1] - sums[s2]) * float(np.linalg.norm(at.A @ at.V))  # one of two that cancel
-    ledger.record("ext-sft-stationary", check.mean_gradient(slope, at, seed("none"), profile, "W", part))
+    ledger.record(
+        "ext-sft-stationary", check.mean_gradient(printed.slope, at, seed("none"), profile, "W", part)
+    )
     border = [Population(UNEQUAL.spectrum, 4, eta, k, 1) for eta, k in ((0.3, 0), (1.0, 2))]
-    found = check.gradient_of_each(0.0, [check.placed(of, at_limit) for of in border], seed("border"))
+    found = check.gradient_of_each(
+        printed.slope, [check.placed(of, at_limit) for of in border], seed("border")
+    )
     ledger.record("ext-sft-stationary", found)
 
 
 @pytest.mark.statements("ext-sft-minimum")
 def test_minimum_derived(ledger):
     derived = joint.population_loss_expr()
-    same = joint.as_misses().equals(derived)
-    ledger.record(
-        "ext-sft-minimum",
-        symbolic(same, "L in two values of Φ = E‖ṼSW̃ + ηI‖², general d, n, k", kind="derivation"),
-    )
+    split = joint.as_misses().equals(derived)
     # Φ = α‖X‖² + pq/n − 2ητ + η²d, X = ṼAW̃, τ = −tr X; p, q the squared norms of ṼA^½ and A^½W̃.
     v, w, cov = (letter(m) for m in (V, W, A))
     X = v @ cov @ w
@@ -180,25 +170,27 @@ def test_minimum_derived(ledger):
     alpha, curve = (n + 1) / n, (n + 1) / (n * r) + 1 / n
     left = alpha * square + product / n - 2 * eta * tau + eta**2 * d - eta**2 * (d - r * n / (n + r + 1))
     parts = alpha * (square - tau**2 / r) + (product - tau**2) / n + curve * (tau - eta / curve) ** 2
-    holds = phi.equals(joint.miss()) and sp.cancel(left - parts) == 0
-    ledger.record(
-        "ext-sft-minimum",
-        symbolic(holds, "Φ − η²(d − rn/(n+r+1)) in three parts, none negative", kind="derivation"),
-    )
+    bounded = phi.equals(joint.miss()) and sp.cancel(left - parts) == 0
+    least = eta**2 * (d - r * n / (n + r + 1))
+    weights = (s0 - s1) ** 2 / s0 + s2 - s1**2 / s0  # of the two values of Φ
+    known = {nt.n: n, nt.d: d, joint.rank: r, nt.eta: eta, nt.c_k: s0 - 2 * s1 + s2}
+    stated = all(sp.cancel(value(form, known) - weights * least / 2) == 0 for form in least_forms())
     # η = 1: s_1 = s_2 = k, s_0 = k + 1.
     at_one = {s0: nt.k + 1, s1: nt.k, s2: nt.k, nt.eta: 1}
     first = substitute(joint.miss(), {W: identity(nt.d)}).subs({nt.eta: 1})
     second = substitute(joint.miss(), {W: w - identity(nt.d)}).subs({nt.eta: 0})
-    holds = derived.subs(at_one).equals((first + second * nt.k) * HALF)
-    ledger.record(
-        "ext-sft-minimum",
-        symbolic(holds, "η = 1: ½(E‖ṼS + I‖² + kE‖ṼS(W̃−I)‖²), general d, n, k", kind="derivation"),
+    apart = derived.subs(at_one).equals((first + second * nt.k) * HALF)
+    regime = (
+        "L in two values of Φ = E‖ṼSW̃ + ηI‖²; Φ − η²(d − rn/(n+r+1)) in three parts, none negative; "
+        "η = 1: ½(E‖ṼS + I‖² + kE‖ṼS(W̃−I)‖²); general d, n, k"
     )
+    holds = split and bounded and stated and apart
+    ledger.record("ext-sft-minimum", symbolic(holds, regime, kind="derivation"))
 
 
 @pytest.mark.statements("ext-sft-minimum")
 def test_minimum_exact(ledger):
-    equal, bound = True, True
+    equal, bound, claim = True, True, relation("ext-sft-minimum")
     for root, n, eta, k in (
         (sp.Matrix.hstack(TURN[:, 0] * 2, sp.zeros(2, 1)), 2, sp.Rational(1, 3), 1),
         (sp.Matrix([[3]]), 2, HALF, 2),
@@ -206,31 +198,27 @@ def test_minimum_exact(ledger):
     ):
         cov = root * root.T
         scalars = {nt.n: n, nt.d: root.rows, joint.rank: root.rank(), nt.eta: eta, **joint.path_sums(eta, k)}
-        least = joint.LEAST.subs(scalars)
-        value = exact_loss(limit(cov, n, eta), sp.eye(root.rows), root, n, eta, k)
+        least, attained = (value(form, scalars) for form in least_forms())
+        loss = exact_loss(limit(cov, n, eta), sp.eye(root.rows), root, n, eta, k)
         same = len({x for x in cov.eigenvals() if x != 0}) == 1
-        equal = equal and (value == least) == same
-        bound = bound and value >= least
+        equal = equal and (loss == attained) == same and (loss == least) == same
+        bound = bound and claim(loss, least)
     regime = "full model in rationals at (Ṽ_∞, I): equal at A = 4P and 9, above it at eigenvalues 1, 4"
     ledger.record("ext-sft-minimum", symbolic(equal and bound, regime))
 
 
-@cache
-def least(of: Population) -> float:
-    scalars = {nt.n: of.n, nt.d: len(of.spectrum), joint.rank: sum(x > 0 for x in of.spectrum)}
-    return float(joint.LEAST.subs({**scalars, nt.eta: of.eta, **joint.path_sums(of.eta, of.k)}))
-
-
 @pytest.mark.statements("ext-sft-minimum")
 def test_minimum_reached(ledger, profile, seed):
+    claim = relation("ext-sft-minimum")
     at = check.placed(EQUAL, at_limit)
     found = check.mean_loss(lambda _: least(EQUAL), at, seed("least"), profile)
     ledger.record("ext-sft-minimum", found)
     given = EQUAL, 4000, seed("equal"), profile
-    ledger.record("ext-sft-minimum", check.least_loss(least, *given))
-    ledger.record("ext-sft-minimum", check.minimiser(at_limit, *given))
+    for form in (0, 1):
+        ledger.record("ext-sft-minimum", check.least_loss(partial(least, form=form), *given))
+    ledger.record("ext-sft-minimum", check.minimiser(at_limit, *given, lambda of: least(of, 0), claim))
     given = Population((0.5, 3.0), 3, 1.0, 1, 1), 4000, seed("one"), profile  # η = 1: for every A
-    ledger.record("ext-sft-minimum", check.minimiser(at_limit, *given))
+    ledger.record("ext-sft-minimum", check.minimiser(at_limit, *given, lambda of: least(of, 0), claim))
 
 
 @pytest.mark.statements("ext-sft-joint.a")
@@ -238,21 +226,25 @@ def test_reduction(ledger):
     """W̃ eliminated in words; the rest in the eigenvalues; the scale of Ṽ eliminated."""
     at, rest = joint.least_over_W()
     w, T = letter(W), letter(T_LETTER)
-    loss = lower_scalar(joint.twice_loss(joint.T)) * HALF
     gap = (w - at).T @ T @ (w - at)
-    holds = joint.in_path_sums(loss - rest - gap.trace() * (s2 / 2)).equals(0)
-    ledger.record("ext-sft-joint.a", symbolic(holds, "W̃ eliminated, general d, n, k", kind="derivation"))
-    holds = all(sp.cancel(gap) == 0 for gap in joint.in_eigenvalues())
-    ledger.record(
-        "ext-sft-joint.a", symbolic(holds, "in the eigenvalues, general d, n, k", kind="derivation")
-    )
+    stated = lower_scalar(joint.twice_loss(joint.T)) * HALF
+    out = joint.in_path_sums(stated - rest - gap.trace() * (s2 / 2)).equals(0)
+    summed = all(sp.cancel(gap) == 0 for gap in joint.in_eigenvalues())
     x, m = sp.symbols("x m", positive=True)
     alpha = 1 + 1 / nt.n
     concave = sp.cancel(sp.diff(x / (alpha * x + m), x, 2) + 2 * m * alpha / (alpha * x + m) ** 3) == 0
-    ledger.record(
-        "ext-sft-joint.a",
-        symbolic(concave, "x/(αx + m), and so tr(K(αK + mI)⁻¹), is concave", kind="derivation"),
-    )
+    # The sums that are left, for two eigenvalues; roots drop out where λ and μ are squares.
+    lams, mus = ([z**2 for z in sp.symbols(f"{name}:2", positive=True)] for name in "lm")
+    X = sum(sp.sqrt(a * b) for a, b in zip(lams, mus, strict=True))
+    Y = sum((alpha * a + sum(lams) / nt.n) * b for a, b in zip(lams, mus, strict=True))
+    G = sum(b / (alpha * b + sum(mus) / nt.n) for b in mus)
+    known = {nt.n: nt.n, nt.d: nt.d, nt.eta: nt.eta, nt.c_k: s0 - 2 * s1 + s2} | {s: s for s in (s0, s1, s2)}
+    mixed = joint.BETA.subs(nt.c_k, known[nt.c_k])
+    form = nt.eta**2 * known[nt.c_k] / 2 * (nt.d - (1 - mixed) * X**2 / Y - mixed * G)
+    same = sp.cancel(printed.reduced(lams, mus, known) - form) == 0
+    regime = "W̃ eliminated; in the eigenvalues; x/(αx + m), and so tr(K(αK + mI)⁻¹), concave; general d, n, k"
+    holds = out and summed and concave and same
+    ledger.record("ext-sft-joint.a", symbolic(holds, regime, kind="derivation"))
 
 
 def _exact_reduction():
@@ -269,20 +261,7 @@ def _exact_reduction():
     mean = explicit(joint.T_OF_V, {nt.A: root * root.T, nt.V: V_at}, scalars)
     given = {V: exact_array(V_at), A: exact_array(root * root.T), T_LETTER: exact_array(mean)}
     W_at = sp.Matrix(evaluate(joint.least_over_W()[0], given, scalars))
-    printed = (
-        nt.eta**2 * nt.c_k / 2 * joint.at_spectrum(joint.REDUCED, lams, mus).subs(joint.beta, joint.BETA)
-    )
-    return exact_loss(V_at, W_at, root, n, eta, k) == sp.nsimplify(printed.subs(scalars))
-
-
-def least_joint(of: Population) -> float:
-    """The printed minimum, at the μ of the joint minimiser."""
-    values = [x for x in of.spectrum if x > 0]
-    V_at = joint.joint_minimiser(of.A, of.n, of.eta, of.k).V
-    mus = np.sort(np.linalg.eigvalsh(V_at.T @ V_at))[::-1] * np.sort(values)  # −√(μ/λ) rises with λ
-    scalars = {nt.n: of.n, nt.d: len(of.spectrum), nt.eta: of.eta, **joint.path_sums(of.eta, of.k)}
-    reduced = joint.at_spectrum(joint.REDUCED, sorted(values), list(mus)).subs(joint.beta, joint.BETA)
-    return float((nt.eta**2 * nt.c_k / 2 * reduced).subs(scalars))
+    return sp.simplify(exact_loss(V_at, W_at, root, n, eta, k) - printed.reduced(lams, mus, scalars)) == 0
 
 
 @pytest.mark.statements("ext-sft-joint.a")
@@ -292,37 +271,28 @@ def test_joint_minimiser(ledger, profile, seed):
         symbolic(_exact_reduction(), "full model in rationals, d=2, n=1, k=1, A not diagonal"),
     )
     given = UNEQUAL, 4000, seed("unequal"), profile
-    ledger.record("ext-sft-joint.a", check.minimiser(at_minimiser, *given))
-    ledger.record("ext-sft-joint.a", check.least_loss(least_joint, *given))
+    ledger.record("ext-sft-joint.a", check.minimiser(lambda of: printed.least_joint(of)[1], *given))
+    ledger.record("ext-sft-joint.a", check.least_loss(lambda of: printed.least_joint(of)[0], *given))
 
     def goal(A, n, eta, gamma0):
-        found = joint.joint_minimiser(A, n, eta, 1)
-        return found.V, found.W
+        return printed.least_of(A, n, eta, 1)[1]
 
     # From (−Γ₀⁻¹, I), on prompts of their own tasks: the run that prop-4.3 finds far from (Ṽ_∞, I).
     ledger.record("ext-sft-joint.a", population.both_blocks(goal, seed("both"), False, "printed"))
 
 
-FIRST = joint.FIRST_V, joint.FIRST_W
-
-
-def first_order(of: Population):
-    scalars = {nt.eta: of.eta, **joint.path_sums(of.eta, of.k)}
-    V_at, W_at = (evaluate(lower_matrix(e), {A: of.A}, scalars) for e in FIRST)
-    return V_at, W_at
-
-
 @pytest.mark.statements("ext-sft-joint.b")
 def test_long_prompts(ledger, profile, seed):
-    pairs = zip(joint.leading_order(), FIRST, strict=True)
-    holds = all(sp.cancel(found - joint.of_A(printed)) == 0 for found, printed in pairs)
+    forms = printed.first_order_forms()
+    pairs = zip(joint.leading_order(), forms, strict=True)
+    holds = all(sp.cancel(found - joint.of_A(form)) == 0 for found, form in pairs)
     ledger.record(
         "ext-sft-joint.b", symbolic(holds, "on each eigenspace of A, general d, k", kind="derivation")
     )
     # In rationals with n a symbol: the gradient at the first order is O(1/n²).
     holds, eta, n, sums = True, sp.Rational(1, 3), nt.n, joint.path_sums(sp.Rational(1, 3), 2)
     lams = (1, 2)
-    first = [explicit(e, {nt.A: sp.diag(*lams)}, {nt.eta: eta, **sums}) for e in FIRST]
+    first = [explicit(e, {nt.A: sp.diag(*lams)}, {nt.eta: eta, **sums}) for e in forms]
     at = [-eta / (((n + 1) * x + sum(lams)) / n) for x in lams]
     letters = {
         A: list(lams),
@@ -337,4 +307,6 @@ def test_long_prompts(ledger, profile, seed):
     regime = "the gradient there is O(1/n²), rationals, A = diag(1,2), n a symbol"
     ledger.record("ext-sft-joint.b", symbolic(holds, regime))
     of = Population((1.0, 2.0), check.LENGTHS[0], 0.4, 1, 1)
-    ledger.record("ext-sft-joint.b", check.limit_in_length(first_order, of, 20_000, seed("long"), profile))
+    ledger.record(
+        "ext-sft-joint.b", check.limit_in_length(printed.first_order, of, 20_000, seed("long"), profile)
+    )

@@ -20,6 +20,8 @@ from theory.words.evaluate import evaluate
 from theory.words.poly import identity, substitute
 from verify.checks import linearised as check
 from verify.checks import linearised_limits as limits
+from verify.checks import linearised_model as full
+from verify.checks import precision_fits as fits
 from verify.checks.linearised import training
 from verify.checks.points import exact_array, rational
 from verify.checks.run import counterexample
@@ -33,6 +35,7 @@ from verify.linearised_settings import (
     regime,
     stacked,
 )
+from verify.surface import value
 
 R = sp.Rational
 ETA = R(2, 5)
@@ -99,11 +102,10 @@ def test_projection(ledger, seed):
     printed, corrected = (lw.linear_part(linearised.expansion(form(id, f))) for f in ("printed", "corrected"))
     first, *others = lw.penrose_gaps(lw.change())
     rank_kept = first.equals(-((identity(nt.d) - lw.pi) @ lw.e @ (identity(nt.B) - lw.rows)))
-    solves = rank_kept and all(gap.is_zero() for gap in others)
-    text = "M† + dM† solves Penrose's equations to first order where (I−MM†)E(I−M†M) = 0, general d, B"
-    ledger.record(id, symbolic(solves, text, "corrected", "derivation"))
     moved = lw.projection_change(lw.change())
-    ledger.record(id, symbolic(moved.equals(corrected), "d(MM†) = EM† + M dM†", "corrected", "derivation"))
+    solves = rank_kept and all(gap.is_zero() for gap in others) and moved.equals(corrected)
+    text = "d(MM†) = EM† + M dM†, dM† by Penrose's equations where (I−MM†)E(I−M†M) = 0, general d, B"
+    ledger.record(id, symbolic(solves, text, "corrected", "derivation"))
     ledger.record(
         id, symbolic(printed.equals(printed.T), "d(MM†) is symmetric, general d, B", kind="derivation")
     )
@@ -133,7 +135,7 @@ def test_operator(ledger, profile, seed):
     for which in ("printed", "corrected"):
         words = substitute(lower_matrix(linearised.expansion(form("eq-B.4.b", which))), parts_in_words())
         linear = words - fixed
-        same = linear.equals(moved)
+        same = linear.equals(moved)  # the last is the corrected one
         ledger.record("eq-B.4.b", symbolic(same, "first-order terms of Ṽ_*", which, "derivation"))
     # For an invertible A, Ω = A⁻¹M, what is lacking is D_pre M†ᵀEᵀ(I − MM†).
     d_pre = lw.inverse - lower_matrix(nt.A.I) * nt.eta
@@ -142,8 +144,8 @@ def test_operator(ledger, profile, seed):
     for text, values, slope, onto in exact_slopes():
         Omega, gamma0 = (sp.Matrix(values[LETTERS[k]]) for k in ("Omega", "Gamma0"))
         goal = -ETA * Omega * slope + gamma0.inv() * onto
-        right = _equal(lw.linear_part(corrected), values, goal)
-        for id in ("eq-B.3.b", "eq-B.4.b"):
+        for id, words in (("eq-B.3.b", lw.linear_part(corrected)), ("eq-B.4.b", linear)):
+            right = _equal(words, values, goal)
             ledger.record(id, symbolic(right, f"rationals, {text}", "corrected"))
     for id in ("eq-B.3.b", "eq-B.4.b"):
         ledger.record(id, counterexample(registry()[id]))
@@ -172,10 +174,14 @@ def test_regrouped(ledger, seed):
     parts = substitute(lower_matrix(noise.rhs), {LETTERS["V_S"]: lower_matrix(fixed.rhs)})
     same = (lower_matrix(fixed.rhs) + parts).equals(right)
     ledger.record(id, symbolic(same, "general d, B, Γ₀, A singular or not", kind="derivation"))
-    prediction = of_training(whole.rhs)
-    ledger.record(
-        id, check.equality(prediction, lambda of: sum(of.parts()), [*below(seed), *above(seed)], "V_S + V_N")
-    )
+    sets = [*below(seed), *above(seed)]
+    for equality in (check.equality, fits.equality):
+        for line, measure, text in (
+            (whole, lambda of: sum(of.parts()), "V_S + V_N"),
+            (fixed, lambda of: of.parts()[0], "V_S"),
+            (noise, lambda of: of.parts()[1], "V_N"),
+        ):
+            ledger.record(id, equality(of_training(line.rhs), measure, sets, text))
 
 
 # Means --------------------------------------------------------------------------------------------------
@@ -188,11 +194,11 @@ def test_test_error(ledger, profile, seed):
     printed = lower_scalar(plain(right))
     whole = lower_scalar(risk.formula(nt.V)) * (1 / nt.d)
     derived = risk.risk() * (1 / nt.d)
-    assert plain(middle * nt.d) == nt.NormSquared(risk.w_hat - nt.w_star)
+    defined = plain(middle) == nt.NormSquared(risk.w_hat - nt.w_star) / nt.d
     ledger.record(
         id,
         symbolic(
-            printed.equals(whole) and printed.equals(derived),
+            defined and printed.equals(whole) and printed.equals(derived),
             "given the training data Ṽ is fixed, and (5.1) is its risk; general d, n",
             kind="derivation",
         ),
@@ -210,7 +216,11 @@ def test_test_error(ledger, profile, seed):
         return stacked(printed, values.__getitem__, {nt.d: of.d, nt.n: 10}).numpy()
 
     at = training(4, 10, 20, seed("test error"))
-    ledger.record(id, check.model_error(prediction, at, 10, seed("test error"), profile))
+    ledger.record(id, full.model_error(prediction, at, 10, seed("test error"), profile))
+    distance = lambda found, w_star: value(  # noqa: E731
+        plain(middle), {risk.w_hat: found, nt.w_star: w_star}
+    )
+    ledger.record(id, full.model_distance(distance, at, 10, seed("distance")))
 
 
 def _at(printed, values):
@@ -246,14 +256,14 @@ def test_general_spectra(ledger, profile, seed):
         "app-B-general.b", symbolic(_turned(), "one rotation of Γ₀, Δ, A and Ω, rationals, d=3", "corrected")
     )
     for beta in (0.5, 1.6):
-        value = limit_of(THREE, 0.8, beta)
+        level = limit_of(THREE, 0.8, beta)
         at = regime(THREE, 0.8, beta)
         ledger.record(
-            "app-B-general.a", limits.risk_limit(value, at, seed(f"risk {beta}"), profile, "condition")
+            "app-B-general.a", limits.risk_limit(level, at, seed(f"risk {beta}"), profile, "condition")
         )
         turned = regime(THREE, 0.8, beta, turned=True)
         ledger.record(
-            "app-B-general.b", limits.risk_limit(value, turned, seed(f"turned {beta}"), profile, "corrected")
+            "app-B-general.b", limits.risk_limit(level, turned, seed(f"turned {beta}"), profile, "corrected")
         )
     apart = regime({**THREE, "post": (0.5, 1.4, 0.9)}, 0.8, 1.6)  # the levels of A in another order
     found = limits.risk_limit(limit_of(THREE, 0.8, 1.6), apart, seed("another order"), profile, "printed")
@@ -296,7 +306,8 @@ def test_linearised_risk(ledger, profile, seed):
     for part, (over, complete, places) in cases.items():
         id = f"ext-sft-linear.{part}"
         closed = moments.excess(over, complete)
-        same = sp.expand(moments.first_order(closed) - form(id).args[3]) == 0
+        stated, first = form(id).args[3], moments.first_order(closed)
+        same = sp.expand(first - stated) == 0
         ledger.record(id, symbolic(same, "one block, both limits in closed form", kind="derivation"))
         for blocks, beta, aspect in places:
             at = {bs.beta: beta, bs.aspect: aspect, **one_block(blocks)}
@@ -305,7 +316,8 @@ def test_linearised_risk(ledger, profile, seed):
             ledger.record(
                 id,
                 limits.excess(
-                    float(closed.subs(at)) / aspect,
+                    # what is stated of γ → 0, and what is left at this γ
+                    float((stated + closed / bs.aspect - first).subs(at)),
                     complete_part if complete else first_order,
                     regime(blocks, aspect, beta),
                     "(Err(V) − Err(Ṽ_*))/γ",

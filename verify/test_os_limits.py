@@ -13,8 +13,10 @@ from theory.kstep import c
 from theory.os_limits import turn
 from theory.statement import registry
 from verify.checks import os_limits as check
+from verify.checks.kstep import Chain, risk_at_nodes
 from verify.checks.points import rational
 from verify.checks.run import exact as symbolic
+from verify.surface import value
 from verify.test_kstep import squared_miss
 
 
@@ -22,16 +24,16 @@ from verify.test_kstep import squared_miss
 def test_one_step(ledger, seed):
     id = "ext-os.a"
     whole = registry()[id].printed.rhs
-    a, t, v = sp.symbols("a t v", positive=True)
-    # In A's eigenbasis a word of the gradient is a power of a and v; the printed V has −1/v on it.
+    a, b, t, v = sp.symbols("a b t v", positive=True)
+    # In A's eigenbasis a word of the gradient is a power of a and v; the printed V has an entry v there.
     slope = sp.Add(
         *(
             q * sp.Mul(*(t for _ in traces)) * sp.Mul(*(v if f.letter == kstep.V else a for f in word))
             for (traces, word), q in kstep.k_step_gradient_expr(1).terms.items()
         )
     )
-    printed = -1 / ((nt.n + 1) / nt.n * a + t / nt.n)
-    zero = sp.simplify(slope.subs(v, printed)) == 0
+    stated = value(whole, {nt.A: sp.diag(a, b), nt.n: nt.n})  # b: the trace of the rest
+    zero = stated[0, 1] == 0 and sp.simplify(slope.subs(v, stated[0, 0]).subs(t, a + b)) == 0
     ledger.record(
         id, symbolic(zero, "gradient zero on each eigenspace of A, convex, general d, n", kind="derivation")
     )
@@ -96,6 +98,10 @@ def test_saddle(ledger, seed):
         direct = exact.mean_over_prompts(squared_miss(block, sp.eye(2), 2), sp.eye(2), n)
         holds = holds and sp.expand(printed.subs(nt.n, n) - direct) == 0
     ledger.record(id, symbolic(holds, "Gaussian moments, n = 1, 2, c and a as symbols"))
+    stated = lambda at: float(printed.subs({nt.n: at.n, c: -at.V[0, 0], turn: at.V[1, 0]}))  # noqa: E731
+    turned = np.array([[-0.6, -0.35], [0.35, -0.6]])
+    chains = [Chain(turned, np.eye(2), np.eye(2), n, 2) for n in (2, 3)]
+    ledger.record(id, risk_at_nodes(stated, chains))
     goal = lambda A, n, k: _turned_minimum(printed.subs(nt.n, n))  # noqa: E731
     ledger.record(id, check.trained(goal, "isotropic", 60, 2, seed("rotated"), 4000))
 
@@ -143,8 +149,8 @@ def _of_dimension(correction):
 def test_many_steps(ledger):
     id = "ext-os.e"
     x = sp.Symbol("x", positive=True)
-    growth = os_limits.growth_at_threshold(x)
-    at_limit = growth.subs(x, registry()[id].printed.args[3]).subs(nt.n, 3).evalf(50)
+    growth, limit = os_limits.growth_at_threshold(x), registry()[id].printed.args[3]
+    at_limit = growth.subs(x, limit).subs(nt.n, 3).evalf(50)
     rises = sp.simplify(sp.diff(growth, x) - 2 / x - nt.n / (2 * x**2)) == 0
     holds = rises and abs(at_limit) < 1e-45
     ledger.record(
@@ -155,4 +161,6 @@ def test_many_steps(ledger):
             kind="derivation",
         ),
     )
-    ledger.record(id, check.many_steps(os_limits.many_steps))
+    # The limit as it is printed, and what is missing of it at a finite k.
+    left = lambda n, k: os_limits.many_steps(n, k) - float(n * os_limits.ratio / 4)  # noqa: E731
+    ledger.record(id, check.many_steps(lambda n, k: float(limit.subs(nt.n, n)) + left(n, k)))

@@ -18,6 +18,7 @@ from theory.words.letters import Letter
 from theory.words.poly import identity, letter
 from verify import policy_gradient_predictions as predict
 from verify.checks import policy_gradient as check
+from verify.checks import precision_policy as precisely
 from verify.checks.points import rational
 from verify.checks.run import exact as symbolic
 
@@ -198,12 +199,11 @@ def test_one_baseline_for_all(ledger, profile, seed):
     ledger.record(id, symbolic(bool(holds), "full model, Gaussian moments, two prompts, (d,n,k) = (2,2,2)"))
     drawn = check.policy(AT, 1, 0.7, size=6)
     given = {pg.sigma: drawn.sigma, nt.d: drawn.d}
-    best, least = map(
-        float, predict.constant_baseline(printed(id), predict.of_prompts(predict.terms_of(drawn)), given)
-    )
-    ledger.record(id, check.spread(lambda _: least, (best,), drawn, seed("shared draws"), profile))
+    of_drawn = predict.of_prompts(predict.terms_of(drawn))
+    baseline, spread = map(float, predict.constant_baseline(printed(id), of_drawn, given))
+    ledger.record(id, check.spread(lambda _: spread, (baseline,), drawn, seed("shared draws"), profile))
     cost = float(predict.terms_of(drawn).jacobian_squared.mean()) / drawn.sigma**2
-    ledger.record(id, check.least_baseline((best, cost), drawn, seed("shared least"), profile))
+    ledger.record(id, check.least_baseline((baseline, cost), drawn, seed("shared least"), profile))
 
 
 @pytest.mark.statements("ext-rl.f")
@@ -261,6 +261,7 @@ def test_normalised(ledger, seed):
     policies = [check.policy(AT, k, sigma, with_W=True, d=3) for k, sigma in PATHS]
     for size in (2, 5):
         ledger.record(id, check.pathwise(predict.normalised_pathwise, policies, size, seed("paths")))
+        ledger.record(id, precisely.pathwise(predict.normalised_precisely, policies, size, seed("paths")))
 
 
 PATHS = ((1, 0.5), (2, 0.2), (3, 1.0))  # (k, σ)

@@ -19,6 +19,7 @@ from theory.equivalents_calculus import b, u
 from theory.explicit import explicit
 from theory.statement import registry
 from verify.checks import equivalents as check
+from verify.checks import precision_fits as fits
 from verify.checks import resolvent_identities as identities
 from verify.checks.points import rational
 from verify.checks.run import counterexample
@@ -33,9 +34,13 @@ from verify.resolvent_settings import (
     lemma_definitions,
     of,
     of_rational,
+    of_small,
     same,
     two_blocks,
 )
+from verify.stats.bounded import lift
+from verify.stats.bounded_algebra import eigenvalues
+from verify.surface import value
 
 R = sp.Rational
 
@@ -51,20 +56,25 @@ def corrected(id):
 # The equivalent of R(z) -----------------------------------------------------------------------------
 
 
-def form_of_T(at, root):
+def levels_of(form, at, root):
     """The levels of the printed (zI + v(z)A²)⁻¹, one dimension a block."""
-    here = Levels(at)
-    values = {nt.A: sp.diag(*map(sp.sqrt, at.levels))}
-    found = explicit(fm.FORM.rhs, values, {nt.d: len(at.levels), z: at.shift[0], fm.v_z: root})
-    assert here.at is at
-    return [float(x) for x in found.diagonal()]
+    values = {nt.A: np.diag(np.sqrt(Levels(at).levels)), z: at.shift[0], fm.v_z: root}
+    return value(form.rhs, values).diagonal()
+
+
+def has_levels(matrix, shifts):
+    """Whether the two levels of a printed inverse are 1/(x_k + b c_k), as in the equation of the theory."""
+    values = {nt.A: sp.diag(*(sp.sqrt(bs.c[j]) for j in (1, 2))), fm.D_2: sp.diag(0, 1), z: z, fm.t: fm.t}
+    found = value(matrix, {**values, fm.v_z: b, fm.v_t: b}).diagonal()
+    return all(same(x, 1 / (shift + b * bs.c[j])) for x, shift, j in zip(found, shifts, (1, 2), strict=True))
 
 
 @pytest.mark.statements("eq-C.45.a")
 def test_equivalent(ledger, profile, seed):
     id = "eq-C.45.a"
-    assert fm.FORM in printed(id).args
-    equal = moments.of_equation(3) == moments.of_wishart(3) and printed(id).args[0].args[-1] == 0
+    limit, form = printed(id).args
+    equal = moments.of_equation(3) == moments.of_wishart(3) and limit.args[-1] == 0
+    equal = equal and has_levels(form.rhs, (z, z))
     ledger.record(
         id,
         symbolic(
@@ -72,41 +82,46 @@ def test_equivalent(ledger, profile, seed):
         ),
     )
     for at in (SCARCE, AMPLE):
-        expected = form_of_T(at, Levels(at).scalars[fm.v_z])
+        expected = levels_of(form, at, Levels(at).scalars[fm.v_z])
         ledger.record(
             id, check.limit(expected, check.RESOLVENTS, at, seed("equivalents"), profile, "printed")
         )
 
 
-def transform_in(expression, value):
-    """The printed v(z), with this for the Stieltjes transform of the companion matrix."""
-    return expression.xreplace({fm.COMPANION_TRACE: value * nt.B})
+def root_in(expression, transform, values):
+    """The printed v(z), for a companion matrix with this Stieltjes transform at z."""
+    companion = (1 / transform - values[z]) * (sp.eye(2) if isinstance(transform, sp.Expr) else np.eye(2))
+    return value(expression, {fm.companion: companion, **values})
 
 
 @pytest.mark.statements("eq-C.45.b")
 def test_companion(ledger, profile, seed):
     id = "eq-C.45.b"
     ledger.record(id, counterexample(registry()[id]))
+    form, companion, of_root = corrected(id).args
     m, s, root = points.transforms()
-    found = transform_in(corrected(id).args[2].rhs, s).subs({beta: points.HALF, z: points.AT})
-    holds = found == root == 1 / m - points.AT and corrected(id).args[0] == fm.FORM
+    found = root_in(of_root.rhs, s, {beta: points.HALF, z: points.AT})
+    holds = sp.simplify(found - root) == 0 and root == 1 / m - points.AT and has_levels(form.rhs, (z, z))
     ledger.record(id, symbolic(holds, points.ONE_BLOCK, "corrected"))
     # 1/(x + ωᵀR_{-}ω) for the diagonal of the companion's resolvent: z s(1 + (1/d) tr CR) = 1
-    relation = calculus.equation(beta * z * sp.Symbol("s"), z)
+    transform = sp.Symbol("s")
+    relation = calculus.equation(sp.simplify(root_in(of_root.rhs, transform, {beta: beta, z: z})), z)
     reduced = sp.expand(relation / beta + 1)
-    holds = same(reduced, z * sp.Symbol("s") * (1 + bs.average(_equivalent_level())))
+    holds = same(reduced, z * transform * (1 + bs.average(_equivalent_level())))
     ledger.record(id, symbolic(holds, "b = βzs in b(1 + tr(CT)/d) = β", "corrected", "derivation"))
+    gram = of_small(companion.rhs)
+    ledger.record(id, identities.identity(identities.companion, gram, seed(id), "corrected"))
     for at in (SCARCE, AMPLE):
         here = Levels(at)
-        for form, expression in (("printed", printed(id)), ("corrected", corrected(id))):
-            root = here.value(transform_in(expression.args[2].rhs, here.transform))
-            evidence = check.limit(
-                form_of_T(at, root), check.RESOLVENTS, at, seed("equivalents"), profile, form
-            )
+        scalars = {beta: float(at.beta), z: at.shift[0]}
+        for which, expression in (("printed", printed(id)), ("corrected", corrected(id))):
+            root = root_in(expression.args[2].rhs, here.transform, scalars)
+            expected = levels_of(expression.args[0], at, root)
+            evidence = check.limit(expected, check.RESOLVENTS, at, seed("equivalents"), profile, which)
             ledger.record(id, evidence)
-        evidence = check.limit(
-            [here.transform], check.TRANSFORM, at, seed("equivalents"), profile, "corrected"
-        )
+        # the transform that the v(z) of T(z) belongs to, v being proportional to it
+        expected = [here.transform * here.scalars[fm.v_z] / root]
+        evidence = check.limit(expected, check.TRANSFORM, at, seed("equivalents"), profile, "corrected")
         ledger.record(id, evidence)
 
 
@@ -134,17 +149,25 @@ def test_trace_identity(ledger, profile, seed):
     kept = sp.Sum(1 / (s[i] ** 2 + z), (i, 1, p))
     m, transform = (kept + (d - p) / z) / d, (kept + (B - p) / z) / B
     gap = printed(id).lhs - printed(id).rhs
-    value = gap.subs({fm.m_z: m, fm.v_z: transform, beta: B / d})
+    left = gap.subs({fm.m_z: m, fm.v_z: transform, beta: B / d})
     ledger.record(
-        id, symbolic(sp.simplify(value) == 0, "any M, by its singular values", "condition", "derivation")
+        id, symbolic(sp.simplify(left) == 0, "any M, by its singular values", "condition", "derivation")
     )
     ledger.record(id, counterexample(registry()[id], "outside"))
 
+    of_print = sp.lambdify([fm.v_z, beta, z], printed(id).rhs, "sympy")
+
     def right(at):
-        s = float((1 / (np.linalg.eigvalsh(at.M.T @ at.M) + at.z)).mean())
-        return float(printed(id).rhs.subs({fm.v_z: s, beta: R(at.B, at.d), z: at.z}))
+        s = (1 / (np.linalg.eigvalsh(at.M.T @ at.M) + at.z)).mean()
+        return of_print(s, at.B / at.d, at.z)
+
+    def exactly(at):
+        values = eigenvalues(lift(at.M).T @ lift(at.M))
+        return of_print(sum(1 / (x + at.z) for x in values) / at.B, R(at.B, at.d), at.z)
 
     ledger.record(id, identities.identity(identities.scaled_mean, right, seed(id), "condition"))
+    sides = fits.scaled_mean, identities.scaled_mean, exactly
+    ledger.record(id, fits.resolvent(*sides, seed(id), "condition"))
     here = Levels(SCARCE)
     for root, form in ((here.transform, "condition"), (here.scalars[fm.v_z], "outside")):
         expected = [here.value(printed(id).rhs / z, scalars={fm.v_z: root})]
@@ -161,8 +184,8 @@ def test_mean_transform(ledger, profile, seed):
     ledger.record("eq-C.51", counterexample(registry()["eq-C.51"], "outside"))
     for at in (SCARCE, AMPLE):
         here = Levels(at)
-        for value, form in ((here.scalars[fm.v_z], "condition"), (here.transform, "outside")):
-            expected = [here.value(printed("eq-C.51").rhs, scalars={fm.v_z: value})]
+        for root, form in ((here.scalars[fm.v_z], "condition"), (here.transform, "outside")):
+            expected = [here.value(printed("eq-C.51").rhs, scalars={fm.v_z: root})]
             ledger.record(
                 "eq-C.51", check.limit(expected, check.MEAN, at, seed("equivalents"), profile, form)
             )
@@ -179,15 +202,12 @@ def test_mean_transform(ledger, profile, seed):
     for at in (SCARCE, AMPLE):
         here = Levels(at)
         # with the companion's transform the left side is z m, the right is not; with the v of T the reverse
-        cases = [(corrected(id).lhs, here.scalars[fm.v_z], "corrected")]
-        cases += [(corrected(id).rhs, here.scalars[fm.v_z], "corrected")]
-        cases += [
-            (printed(id).lhs, here.scalars[fm.v_z], "printed"),
-            (printed(id).rhs, here.transform, "printed"),
-        ]
-        for side, value, form in cases:
-            expected = [here.value(side / z, scalars={fm.v_z: value})]
-            ledger.record(id, check.limit(expected, check.MEAN, at, seed("equivalents"), profile, form))
+        both = [here.value(side / z) for side in corrected(id).args]
+        ledger.record(id, check.limit(both, check.BOTH, at, seed("equivalents"), profile, "corrected"))
+        cases = [(printed(id).lhs, here.scalars[fm.v_z]), (printed(id).rhs, here.transform)]
+        for side, root in cases:
+            expected = [here.value(side / z, scalars={fm.v_z: root})]
+            ledger.record(id, check.limit(expected, check.MEAN, at, seed("equivalents"), profile, "printed"))
 
 
 @pytest.mark.statements("eq-C.53")
@@ -202,8 +222,8 @@ def test_null_space(ledger, profile, seed):
     small = (1e-8, 1e-8)
     cases = [(replace(SCARCE, shift=small), "condition"), (replace(AMPLE, shift=small), "condition")]
     for at, form in [*cases, (SINGULAR, "outside")]:
-        value = [Levels(at).value(printed(id).args[3])]
-        ledger.record(id, check.limit(value, check.NULL_SPACE, at, seed("null space"), profile, form))
+        share = [Levels(at).value(printed(id).args[3])]
+        ledger.record(id, check.limit(share, check.NULL_SPACE, at, seed("null space"), profile, form))
 
 
 # Two resolvents -------------------------------------------------------------------------------------
@@ -221,16 +241,9 @@ def at_z(expression):
 def test_two_resolvents(ledger, profile, seed):
     limit = printed("lem-C.3").args[0].args[3]
     equal = same(at_z(limit), two_blocks(calculus.at_root(calculus.pair())))
-    ledger.record("lem-C.3", symbolic(equal, "any K, at K = 2: −d/dt tr(D₁T(z,t))/d", kind="derivation"))
-    equal = moments.pair_of_equation(2) == moments.pair_of_wishart(2)
-    ledger.record(
-        "lem-C.3",
-        symbolic(
-            equal,
-            "any C, F, G, β: the terms z⁻³ and z⁻⁴ of tr(FRGR)/d, exact Wishart means",
-            kind="derivation",
-        ),
-    )
+    equal = equal and moments.pair_of_equation(2) == moments.pair_of_wishart(2)
+    text = "any K, at K = 2: −d/dt tr(D₁T(z,t))/d, whose terms z⁻³ and z⁻⁴ are exact Wishart means"
+    ledger.record("lem-C.3", symbolic(equal, text, kind="derivation"))
     slope = printed("eq-C.78").rhs
     equal = same(at_z(slope), at_z(calculus.root_slope()))
     ledger.record("eq-C.78", symbolic(equal, "any K, at K = 2", kind="derivation"))
@@ -253,6 +266,8 @@ def test_derivative_of_block(ledger, seed):
     found = explicit(printed(id).rhs, values, scalars)
     ledger.record(id, symbolic(found == exact, "d=3, B=2, z = 2/7"))
     ledger.record(id, identities.identity(identities.slope_of_block, of(printed(id).rhs), seed(id)))
+    sides = fits.slope_of_block, identities.slope_of_block, of(printed(id).rhs)
+    ledger.record(id, fits.resolvent(*sides, seed(id)))
 
 
 @pytest.mark.statements("eq-C.71", "eq-C.74")
@@ -267,7 +282,8 @@ def test_perturbed_equivalent(ledger, profile, seed):
         [float(x) for x in levels], check.RESOLVENTS, PERTURBED, seed("equivalents"), profile, "printed"
     )
     ledger.record(id, found)
-    equal = moments.pair_of_equation(2) == moments.pair_of_wishart(2)
+    equal = has_levels(printed(id).rhs, (z, z + fm.t))
+    equal = equal and moments.pair_of_equation(2) == moments.pair_of_wishart(2)
     ledger.record(
         id, symbolic(equal, "its derivative at t = 0 by exact Wishart means, any C, F, G", kind="derivation")
     )
@@ -277,11 +293,13 @@ def test_perturbed_equivalent(ledger, profile, seed):
     values, scalars = {nt.A: sp.eye(1), fm.T: sp.eye(1) * m}, {beta: points.HALF, nt.d: 1, z: points.AT}
     found = explicit(corrected(id).rhs, values, scalars)
     ledger.record(id, symbolic(found == 1 / root, points.ONE_BLOCK, "corrected"))
-    constant = {
-        form: statement.rhs.subs(sp.Trace(nt.A**2 * fm.T), 0)
-        for form, statement in (("printed", printed(id)), ("corrected", corrected(id)))
-    }
     for at in (SCARCE, AMPLE):
-        for form, side in constant.items():
-            expected = [Levels(at).value(side)]
-            ledger.record(id, check.limit(expected, check.REMAINDER, at, seed("equivalents"), profile, form))
+        here, root = Levels(at), Levels(at).scalars[fm.v_z]
+        scalars = {beta: float(at.beta), z: at.shift[0]}
+        spread = [int(16 * weight) for weight in at.weights]
+        A = np.diag(np.repeat(np.sqrt(at.levels), spread))
+        T = np.linalg.inv(scalars[z] * np.eye(16) + root * A @ A)
+        for form, side in (("printed", printed(id).rhs), ("corrected", corrected(id).rhs)):
+            for equivalent, quantity in ((0 * T, check.REMAINDER), (T, check.INVERSE_ROOT)):
+                expected = [value(side, {**scalars, nt.A: A, fm.T: equivalent})]
+                ledger.record(id, check.limit(expected, quantity, at, seed("equivalents"), profile, form))

@@ -15,11 +15,13 @@ from theory.lower import lower_matrix
 from theory.statement import registry
 from verify import limit_predictions as predict
 from verify.checks import population as moments
+from verify.checks import precision_fits as fits
 from verify.checks import sft_columns as columns
 from verify.checks import sft_limit as check
 from verify.checks.points import rational
 from verify.checks.run import exact as symbolic
 from verify.predictions import of_A
+from verify.surface import value
 from verify.test_finetuning import exact_prompts
 
 R = sp.Rational
@@ -44,27 +46,44 @@ def equal(derived: sp.Expr, form: sp.Expr) -> bool:
 def test_law(ledger, profile, seed):
     id = "ext-limit.a"
     bases = calculus.laplace_bases(*sp.symbols("vAw vAv wAw", positive=True))
-    regime = "E[exp(vᵀSw)|w], general d, n, A, v, w"
-    ledger.record(id, symbolic(sp.simplify(bases[0] - bases[1]) == 0, regime, kind="derivation"))
+    general = sp.simplify(bases[0] - bases[1]) == 0
     # The print, as it stands: over h its exponent is Gaussian, and linear in c.
     root, v, w_star = rational(2, 2, "law"), rational(2, 1, "v"), rational(2, 1, "w")
     root = root + root.T
     u, c, h = root * w_star, sft_limit.chi_square, sp.Matrix(sp.symbols("h1 h2"))
     norm = sp.sqrt((u.T * u)[0])
     matrices = {sft_limit.root: root, sft_limit.u_hat: u / norm, sft_limit.h: h}
-    value = predict.entries(printed("a").rhs, matrices).subs(sft_limit.norm_u, norm)
-    along = sp.expand((v.T * value)[0])
+    display = predict.entries(printed("a").rhs, matrices).subs(sft_limit.norm_u, norm)
+    along = sp.expand((v.T * display)[0])
     spread = sum(sp.diff(along, each) ** 2 for each in h)
     exponent = sp.expand(along.subs(dict.fromkeys(h, 0)) + spread / 2)
     A = root * root
     wanted = calculus.laplace_bases((v.T * A * w_star)[0], (v.T * A * v)[0], (w_star.T * A * w_star)[0])[0]
     holds = sp.diff(exponent, c, 2) == 0 and sp.simplify(1 - 2 * exponent / c - wanted) == 0
-    ledger.record(id, symbolic(holds, "the same from the print, d=2, rational A, v, w, general n"))
+    regime = "E[exp(vᵀSw)|w], general d, n, A, v, w; from the print at d=2, rational A, v, w, general n"
+    ledger.record(id, symbolic(general and holds, regime))
     ledger.record(id, columns.law(predict.columns(printed("a").rhs), seed("law"), profile))
 
 
+def mean(expression):
+    """Over c ~ χ²_n, ξ ~ N(0, 1) and u of covariance A, of a polynomial in √c, ξ, ‖u‖."""
+    y, traces = sp.Symbol("y", positive=True), sp.symbols("tr_A tr_A2", positive=True)
+    norms = {0: 1, 2: traces[0], 4: traces[0] ** 2 + 2 * traces[1]}
+    names = (y, sft_limit.xi, sft_limit.norm_u)
+    total = sp.Integer(0)
+    for (p, q, r), factor in sp.Poly(expression.subs(sft_limit.chi_square, y**2), *names).terms():
+        if q % 2 == 0:  # p is even with q
+            moments = (
+                sp.prod([nt.n + 2 * j for j in range(p // 2)]),
+                sp.factorial2(q - 1),
+                norms.get(r, sp.nan),
+            )
+            total += factor * sp.prod(moments)
+    return total
+
+
 @pytest.mark.statements("ext-limit.b")
-def test_coupling(ledger, seed):
+def test_coupling(ledger, profile, seed):
     id = "ext-limit.b"
     identity, factors, tends = printed("b").args
     root, w_star, h = rational(2, 2, "root"), rational(2, 1, "w"), rational(2, 1, "h")
@@ -84,14 +103,22 @@ def test_coupling(ledger, seed):
     sides = [explicit(each.rhs, matrices, scalars) for each in (printed("a"), identity)]
     same = sp.simplify(sides[0] - sides[1]) == sp.zeros(2, 1)
     ledger.record(id, symbolic(same, "the display against that of ext-limit.a, d=2, rationals"))
-    shift, mean, spread = calculus.factor_moments()
+    shift, level, spread = calculus.factor_moments()
     first, second = sp.symbols("tr_A tr_A2", positive=True)
     # d = γn, tr A = dā, tr A² = d·a₂: both variances are O(1/n), the second tends to γā.
     proportional = {first: aspect * nt.n * calculus.a_bar, second: aspect * nt.n * sp.Symbol("a_2")}
     gone = [sp.limit(nt.n * each.subs(proportional), nt.n, sp.oo) for each in (shift, spread)]
     holds = all(each.is_finite is not False for each in gone) and gone[0] == 3
-    holds = holds and sp.simplify(mean.subs(proportional) - aspect * calculus.a_bar) == 0
+    holds = holds and sp.simplify(level.subs(proportional) - aspect * calculus.a_bar) == 0
+    holds = holds and tends.args[1].args[3] == 0
+    s, t = (each.rhs for each in factors.args)
+    stated = mean((s - 1) ** 2), mean(t**2), mean(t**4) - mean(t**2) ** 2
+    holds = holds and all(
+        sp.simplify(x - y) == 0 for x, y in zip(stated, (shift, level, spread), strict=True)
+    )
     ledger.record(id, symbolic(holds, "E(s−1)² = 3/n, E t² = tr(A)/n, n·Var t² bounded", kind="derivation"))
+    made = predict.columns(identity.rhs, factors.args)
+    ledger.record(id, columns.law(made, seed("law"), profile))
     ledger.record(id, columns.coupling(predict.ideal(tends.args[0].rhs), seed("coupling")))
 
 
@@ -114,9 +141,7 @@ def test_moments(ledger, profile, seed):
     ledger.record(id, symbolic(holds, "on each eigenspace of A, n = d/γ, d → ∞", kind="derivation"))
     both = [of_A(form) for form in forms]
     for which in (0, 1):
-        found = moments.prompt_moments(
-            lambda A, n: (both[0](A, n), both[1](A, n)), which, seed(f"moment {which}"), profile, 2
-        )
+        found = moments.prompt_moments(both[which], which, seed(f"moment {which}"), profile, 2)
         ledger.record(id, found)
 
 
@@ -126,19 +151,28 @@ def test_regression(ledger, profile, seed):
     a, trace = sp.symbols("a t", positive=True)
     level = calculus.on_eigenspace(population.second_moment(), a, trace, sp.Integer(0))
     both = calculus.residual_moments()
-    found = [calculus.on_eigenspace(each, a, trace, a / level) for each in both]
-    holds = sp.simplify(found[0]) == 0 and sp.simplify(found[1] - (1 - a**2 / level)) == 0
-    null = [calculus.on_eigenspace(each, sp.Integer(0), trace, sp.Integer(0)) for each in both]
+    listing, remainder = printed("d").args
+
+    def stated(own, inverse, second):
+        block = {nt.A: own, nt.Pinv(sft_limit.C): inverse, sft_limit.C: second}
+        values = {name: sp.Matrix([[each]]) for name, each in block.items()}
+        return [value(form, values)[0, 0] for form in (listing.args[0].rhs, remainder.rhs)]
+
+    slope, left = stated(a, 1 / level, level)
+    found = [calculus.on_eigenspace(each, a, trace, slope) for each in both]
+    holds = sp.simplify(found[0]) == 0 and sp.simplify(found[1] - left) == 0
+    zero = sp.Integer(0)
+    off = stated(zero, zero, zero)
+    null = [calculus.on_eigenspace(each, zero, trace, off[0]) for each in both]
     regime = "on each eigenspace of A and on its null space, general d, n"
-    ledger.record(id, symbolic(holds and null == [0, 1], regime, kind="derivation"))
+    ledger.record(id, symbolic(holds and null == [0, off[1]], regime, kind="derivation"))
     size = sp.Symbol("d", positive=True)
     shifted = {trace: size * calculus.a_bar, nt.n: size / aspect}
-    ends = [sp.limit(each.subs(shifted), size, sp.oo) for each in (a / level, 1 - a**2 / level)]
+    ends = [sp.limit(each.subs(shifted), size, sp.oo) for each in (slope, left)]
     spread = aspect * calculus.a_bar
     wanted = (1 / (a + spread), spread / (a + spread))
     holds = all(sp.simplify(one - other) == 0 for one, other in zip(ends, wanted, strict=True))
     ledger.record(id, symbolic(holds, "limits of the levels: 1/(a+γā), γā/(a+γā)", kind="derivation"))
-    listing, remainder = printed("d").args
     own = printed("c").args[1].args[-1]
     made = predict.regression(listing.args[0].rhs, remainder.rhs, own)
     ledger.record(id, columns.regression(made, seed("slope"), profile))
@@ -151,6 +185,7 @@ def test_decomposition(ledger, seed):
     same = form.equals(finetuning.fixed_point()) and form.equals(calculus.decomposition())
     ledger.record(id, symbolic(same, "general d, B, any L", kind="derivation"))
     ledger.record(id, columns.decomposition(predict.two_parts(form), seed("parts")))
+    ledger.record(id, fits.decomposition(predict.two_parts(form), seed("parts")))
 
 
 # Limits of the parts ------------------------------------------------------------------------------

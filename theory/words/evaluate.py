@@ -43,8 +43,16 @@ def evaluate(
         for dim, size in zip((one.rows, one.cols), array.shape, strict=True):
             if dim.is_Symbol:
                 known.setdefault(dim, size)
+
+    def known_in(given: Any) -> sp.Expr:
+        """``given`` with what is known put in: SymPy's search for a number or a lone symbol takes most of
+        the time of an evaluation in floats."""
+        found = sp.sympify(given)
+        found = sp.sympify(known.get(found, found)) if found.is_Symbol else found
+        return found if found.is_Number else found.subs(known)
+
     for one, array in matrices.items():
-        wanted = tuple(dim.subs(known) for dim in (one.rows, one.cols))
+        wanted = tuple(known_in(dim) for dim in (one.rows, one.cols))
         if any(dim.is_Integer and dim != size for dim, size in zip(wanted, array.shape, strict=True)):
             raise ArgumentError(f"{one.name} has shape {array.shape}: must be {wanted}")
     exact = all(array.dtype == object for array in matrices.values())
@@ -68,7 +76,7 @@ def evaluate(
         return result
 
     def number(coefficient: sp.Expr) -> Any:
-        found = sp.sympify(coefficient).subs(known)
+        found = known_in(coefficient)
         if not found.is_number:
             raise ArgumentError(
                 f"coefficient {coefficient}: no value for {sorted(map(str, found.free_symbols))}"

@@ -246,7 +246,10 @@ class Program:
 
 
 def matrix_root(Sigma: Array) -> Array:
-    """L with L Lᵀ = Σ for a positive semidefinite d × d Σ, or √σ for its eigenvalues as a vector."""
+    """L with L Lᵀ = Σ for a positive semidefinite d × d Σ, or √σ for its eigenvalues as a vector.
+
+    Σ is taken as checked.
+    """
     if Sigma.ndim == 1:
         return np.asarray(np.sqrt(np.clip(Sigma, 0, None)))
     eigenvalues, vectors = np.linalg.eigh(Sigma)

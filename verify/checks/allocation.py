@@ -10,7 +10,6 @@ from functools import cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import special
 
 from numerics.device import seeded
 from numerics.model import assemble, embed, last_column
@@ -19,10 +18,11 @@ from verify.checks.points import covariance, tensor
 from verify.checks.run import sampled
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
+from verify.stats import half_widths
 
 Array = NDArray[np.float64]
 WIDE = 50  # dimensions from which the error is sampled prompt by prompt, the task averaged out:
-FEW = 16  # of these, whose squared norms scatter by a few per cent, nearly normally, are enough
+FEW = 36  # of these, whose squared norms scatter by a few per cent, nearly normally, are enough
 
 
 @dataclass(frozen=True, eq=False)  # hashed by identity, for the caches of what is sampled
@@ -145,13 +145,6 @@ def _wide(trials: Sequence[Trial], seed: int, profile: Profile) -> Array:
     return np.array(columns).T
 
 
-def half_widths(samples: Array, alpha: float) -> Array:
-    """Of the t intervals that hold for all columns with probability 1 − α."""
-    size, columns = samples.shape
-    quantile = -float(special.stdtrit(size - 1, alpha / (2 * columns)))
-    return np.asarray(quantile * samples.std(axis=0, ddof=1) / size**0.5)
-
-
 def _compared(
     prediction: Array,
     scale: Array,
@@ -254,7 +247,7 @@ def approach(
         means.append(float(found.mean()))
         halves.append(float(half_widths(found, profile.alpha / len(LENGTHS))[0]))
     end = (4 * means[2] - means[1]) / 3
-    spread = float(np.hypot(4 * halves[2], halves[1])) / 3
+    spread = (4 * halves[2] + halves[1]) / 3
     delta = 5e-2 * profile.delta_factor
     gap = np.abs(np.array(means) - prediction)
     approached = bool((np.diff(gap) < halves[0]).all())

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from numerics.device import seeded
 from numerics.prompts import sample_prompts
-from verify.checks.allocation import LENGTHS, Shift, half_widths
+from verify.checks.allocation import LENGTHS, Shift
 from verify.checks.points import tensor
 from verify.checks.run import sampled
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
+from verify.stats import half_widths
 
 Array = NDArray[np.float64]
 Fit = tuple[Array, Array]  # the pretrained block and the fine-tuned one
-REPLICAS = 24  # fits or searches at each n, where a limit is extrapolated
+REPLICAS = 48  # fits or searches at each n, where a limit is extrapolated
 
 
 def prompts(profile: Profile) -> int:
@@ -122,7 +123,7 @@ def _limit(found: list[Array], prediction: Array, unit: float, profile: Profile)
     halves = [half_widths(samples / unit, profile.alpha / len(found)) for samples in found]
     end = (4 * means[2] - means[1]) / 3
     off = np.abs(end - prediction.ravel() / unit)
-    spread = np.hypot(4 * halves[2], halves[1]) / 3
+    spread = (4 * halves[2] + halves[1]) / 3
     gaps = [float(np.linalg.norm(mean - prediction.ravel() / unit)) for mean in means]
     noise = [float(np.linalg.norm(half)) for half in halves]
     delta = 3e-2 * profile.delta_factor

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from numerics.curvature import Loss, curvature, hessian_times, outcome_errors, outcome_loss_of
 from numerics.device import seeded
 from numerics.prompts import sample_prompts
-from verify.checks.allocation import half_widths
-from verify.checks.points import tensor
+from verify.checks.points import block, tensor
 from verify.checks.run import sampled
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
+from verify.stats import half_widths
 
 Array = NDArray[np.float64]
 SMALL = 12
@@ -57,11 +57,20 @@ def _largest(at: Landscape) -> float:
     return float(torch.linalg.eigvalsh((whole + whole.T) / 2)[-1])
 
 
-def top(
-    prediction: Callable[[Landscape], float], at: Sequence[Landscape], regime: str, form: str = "printed"
+def along(
+    prediction: Callable[[Landscape, Array], float],
+    at: Sequence[Landscape],
+    regime: str,
+    form: str = "printed",
 ) -> Evidence:
-    """λ_max of the Hessian against ``prediction``, to rounding."""
-    worst = max(abs(_largest(one) / prediction(one) - 1) for one in at)
+    """D²L[E, E] along two asymmetric E that commute with nothing against ``prediction``, to rounding."""
+    found = []
+    for one in at:
+        for shift in (5, 6):
+            E = block(len(one.V), shift)
+            measured = float((hessian_times(_loss(one), tensor(one.V), tensor(E)) * tensor(E)).sum())
+            found.append(abs(prediction(one, E) / measured - 1))
+    worst = float(np.max(found))
     outcome = "agrees" if worst < ROUNDING else "differs"
     return Evidence("monte-carlo", outcome, f"rel. dev. {worst:.1e}", regime, ROUNDING, form=form)
 
@@ -70,16 +79,19 @@ def between(
     prediction: Callable[[Landscape], tuple[float, float]],
     at: Sequence[Landscape],
     regime: str,
+    tight: Sequence[Landscape] = (),
     form: str = "printed",
 ) -> Evidence:
-    """λ_max of the Hessian between the two bounds of ``prediction``, up to rounding."""
+    """λ_max of the Hessian between the two bounds of ``prediction``, and equal to both where those are
+    ``tight``, up to rounding."""
     ratios = []
-    for one in at:
+    for one in (*at, *tight):
         low, high = prediction(one)
         found = _largest(one)
         ratios.append((found / low, found / high))
     least, most = min(low for low, _ in ratios), max(high for _, high in ratios)
-    outcome = "agrees" if least > 1 - ROUNDING and most < 1 + ROUNDING else "differs"
+    equal = all(abs(ratio - 1) < ROUNDING for pair in ratios[len(at) :] for ratio in pair)
+    outcome = "agrees" if least > 1 - ROUNDING and most < 1 + ROUNDING and equal else "differs"
     measured = f"least λ_max/lower bound {least:.7f}, most λ_max/upper bound {most:.7f}"
     return Evidence("monte-carlo", outcome, measured, regime, ROUNDING, form=form)
 
@@ -91,11 +103,13 @@ def exponents(
     profile: Profile,
     form: str = "printed",
     delta: float = 0.15,
+    drawn: bool = True,
 ) -> Evidence:
     """p and q of λ_max ≈ C k^p ρ^{q(2k−2)}, least squares over (ρ, landscape), against ``prediction``.
 
-    The uncertainty is Student's over the replicas; where ρ does not vary only p is fitted.  ``delta`` covers
-    the factor 2 − 1/k, which adds up to 0.08 to p, and the other eigenvalues of M.
+    The uncertainty is Student's over the replicas; there is none, and the replica farthest off counts, if
+    they are settings with nothing ``drawn``.  Where ρ does not vary only p is fitted.  ``delta`` covers the
+    factor 2 − 1/k, which adds up to 0.08 to p, and the other eigenvalues of M.
     """
     fits = []
     for replica in replicas:
@@ -109,16 +123,22 @@ def exponents(
         )
         fits.append(np.linalg.lstsq(np.stack(columns, axis=1), heights, rcond=None)[0][1:])
     found = np.array(fits)
-    mean, half = found.mean(axis=0), half_widths(found, profile.alpha)
-    gap = np.abs(mean - np.array(prediction[: found.shape[1]]))
+    goal = np.array(prediction[: found.shape[1]])
+    if drawn:
+        mean, half = found.mean(axis=0), half_widths(found, profile.alpha)
+    else:
+        worst = np.abs(found - goal).argmax(axis=0)
+        mean, half = found[worst, np.arange(len(goal))], np.zeros(len(goal))
+    gap = np.abs(mean - goal)
     if (gap - half > delta).any():
         outcome = "differs"
     else:
         outcome = "agrees" if (gap + half <= delta).all() else "undecided"
     shown = ", ".join(
-        f"{name} = {value:.3f} ± {h:.3f}" for name, value, h in zip("pq", mean, half, strict=False)
+        f"{name} = {value:.3f}{f' ± {h:.3f}' if drawn else ''}"
+        for name, value, h in zip("pq", mean, half, strict=False)
     )
-    return Evidence("scaling", outcome, shown, regime, delta, profile.alpha, form)
+    return Evidence("scaling", outcome, shown, regime, delta, profile.alpha if drawn else 0.0, form)
 
 
 def peak(
@@ -194,7 +214,7 @@ def along_identity(
 
 
 def thinking(
-    prediction: int,
+    prediction: tuple[int, float],
     V: Array,
     n: int,
     steps: Sequence[int],
@@ -202,7 +222,8 @@ def thinking(
     profile: Profile,
     form: str = "printed",
 ) -> Evidence:
-    """The sign of (risk after k steps − risk of none)/d over prompts from N(0, I), for each of ``steps``.
+    """The sign of the risk after k steps less so many times the risk of none, ``prediction``(sign, times),
+    over d, on prompts from N(0, I), for each of ``steps``.
 
     Tasks √d e_i for each prompt: the mean over w* ~ N(0, I) without its noise.
     """
@@ -212,10 +233,12 @@ def thinking(
     S = prompts.S[:, None].expand(size, d, d, d)
     block = tensor(V).expand(size, d, d)
     found = np.stack(
-        [(outcome_errors(block, S, tasks, k).square().sum((-2, -1)) / d - 1).numpy() for k in steps], axis=1
+        [(outcome_errors(block, S, tasks, k).square().sum((-2, -1)) / d).numpy() for k in steps], axis=1
     )
+    sign, level = prediction
+    found = found - level
     mean, half = found.mean(axis=0), half_widths(found, profile.alpha)
-    if (np.sign(mean) * prediction < 0)[np.abs(mean) > half].any():
+    if (np.sign(mean) * sign < 0)[np.abs(mean) > half].any():
         outcome = "differs"
     else:
         outcome = "agrees" if (np.abs(mean) > half).all() else "undecided"
@@ -223,7 +246,13 @@ def thinking(
     regime = f"d={d}, n={n}, V={V[0, 0]:g} I, k={', '.join(map(str, steps))}"
     nearest = int(np.argmin(np.abs(mean) / half))
     return Evidence(
-        "monte-carlo", outcome, f"risk/d − 1: {shown}", regime, float(half[nearest]), profile.alpha, form
+        "monte-carlo",
+        outcome,
+        f"risk/d − {level:g}: {shown}",
+        regime,
+        float(half[nearest]),
+        profile.alpha,
+        form,
     )
 
 

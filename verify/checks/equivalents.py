@@ -204,6 +204,7 @@ LEAKAGE = Quantity("tr(D₁ΠD₂Π)/d", projected, lambda x, at: x.pair[:, 0, 1
 INVERSES = Quantity("tr(D_kĜ†)/d", projected, lambda x, at: x.inverse, 6e-2)
 RESOLVENTS = Quantity("tr(D_kR)/d_k", resolved, lambda x, at: x.resolvent, 2e-2)
 MEAN = Quantity("tr(R)/d", resolved, lambda x, at: x.resolvent @ np.array(at.weights, dtype=float), 1.5e-2)
+BOTH = Quantity("tr(R)/d", resolved, lambda x, at: np.stack([MEAN.read(x, at)] * 2, axis=1), 1.5e-2)
 TRANSFORM = Quantity("Stieltjes transform of MᵀM/d", transformed, lambda x, at: x, 1.5e-2)
 NULL_SPACE = Quantity("z times that of MᵀM/d", transformed, lambda x, at: at.shift[0] * x, 1e-2)
 PAIR = Quantity("tr(D₁RD₂R)/d", resolved, lambda x, at: x.pair[:, 0, 1], 2e-2)
@@ -232,6 +233,8 @@ def _slope(x: Resolved, at: Ensemble) -> Array:
 
 
 RATIO = Quantity("v(z)/z as z→0", projected, _ratio, 4e-2)
+ROOT = Quantity("v", resolved, lambda x, at: _root(x.resolvent, at), 4e-2)
+INVERSE_ROOT = Quantity("1/v", resolved, lambda x, at: 1 / _root(x.resolvent, at), 4e-2)
 REMAINDER = Quantity("1/v − tr(A²R)/(βd)", resolved, _remainder, 6e-2)
 SLOPE = Quantity("dv/dt at t=0", resolved, _slope, 4e-2)
 

@@ -21,7 +21,7 @@ from numerics.sampling import sft_targets
 from verify.checks.run import sampled
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
-from verify.stats import rounding_test
+from verify.stats import pseudo_inverse_rounds, rounding_test
 
 Array = NDArray[np.float64]
 
@@ -90,6 +90,7 @@ class Drawn(Levels):
         d, B = task.d, task.B
         targets = sft_targets(self.A, task.n, size * B, generator)
         Omega, Phi = (x.reshape(d, size, B).transpose(0, 1).contiguous() for x in targets)
+        self.Omega = Omega
         M = self.A[:, None] * Omega
         # M† = R⁻¹Qᵀ of M = QR, or its transpose; M has full rank almost surely.
         tall = d >= B
@@ -239,7 +240,8 @@ def identity(
             for pair in ((at.inverse, at.D_pre), (at.Sigma, at.Sigma_A))
         )
         scale = (operator * weight) ** 2
-        found = rounding_test(MEASURES[measure](at).numpy(), prediction(at), scale, 40 * task.d)
+        rounds = pseudo_inverse_rounds(at.A[:, None] * at.Omega)
+        found = rounding_test(MEASURES[measure](at).numpy(), prediction(at), scale, rounds)
         if worst is None or found.deviation / found.delta > worst.deviation / worst.delta:
             worst = found
     assert worst is not None

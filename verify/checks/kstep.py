@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import NDArray
 
 from numerics.device import seeded
@@ -15,12 +18,14 @@ from numerics.losses import outcome_loss
 from numerics.model import assemble, chain_of_thought, predicted_weights
 from numerics.prompts import Prompts, sample_prompts
 from numerics.reduced import rollout
-from verify.checks.points import block, covariance, tensor
+from verify.checks.points import GRADIENT, block, covariance, tensor
 from verify.checks.run import sampled
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
+from verify.stats import rounding_test
 
 Array = NDArray[np.float64]
+NODES = 5
 SMALL = 8  # dimensions up to which the full model is run
 
 
@@ -122,3 +127,71 @@ def gradient(
 
     scale = float(np.abs(expected).max())
     return sampled(draw, expected.ravel(), scale, 5e-2, _regime([at]) + ", all entries", profile, form)
+
+
+# Means without sampling ------------------------------------------------------------------------------
+
+
+def small(
+    seed: int, with_W: bool, k: int, sizes: tuple[tuple[int, int], ...] = ((2, 3), (3, 2))
+) -> list[Chain]:
+    """Generic chains of :data:`NODES` for each entry of X, by (d, n)."""
+    found = []
+    for j, (d, n) in enumerate(sizes):
+        at = seed % 2**31 + 17 * j
+        W = np.eye(d) + (block(d, at + 9, 0.5) if with_W else 0.0)
+        found.append(Chain(block(d, at), W, covariance(d, at + 50), n, k))
+    return found
+
+
+def _nodes(at: Chain) -> tuple[Prompts, torch.Tensor]:
+    """Prompts and weights: Gauss's rule for each normal of X; √d eᵢ for w*, squared in the risk."""
+    d = len(at.V)
+    points, weights = hermegauss(NODES)
+    grid = np.array(list(product(points, repeat=d * at.n))).reshape(-1, d, at.n)
+    each = np.array(list(product(weights / weights.sum(), repeat=d * at.n))).prod(axis=1)
+    values, vectors = np.linalg.eigh(at.Sigma)
+    X = (vectors * np.sqrt(values.clip(0))) @ np.repeat(grid, d, axis=0)
+    star = np.tile(np.sqrt(d) * np.eye(d), (len(grid), 1))
+    return Prompts(tensor(X), tensor(star)), tensor(np.repeat(each, d) / d)
+
+
+def _judged(found: list[Array], expected: list[Array], at: list[Chain], sweeps: int, form: str) -> Evidence:
+    """The worst of several comparisons to rounding."""
+    worst = []
+    for chain, value, stated in zip(at, found, expected, strict=True):
+        prompts, weights = _nodes(chain)
+        traces, norm = torch.einsum("bii->b", prompts.S), np.linalg.norm
+        steps = (1 + traces * float(norm(chain.V) * (1 + norm(chain.W)))) ** (2 * chain.k)
+        scale = len(chain.V) ** 2 * float(weights @ (steps * prompts.w_star.square().sum(-1)))
+        each = (chain.n + chain.k + 3 * (2 * len(chain.V) + 2)) * (chain.k + 1)
+        worst.append(rounding_test(value, stated, scale, sweeps * each + prompts.size))
+    of = max(worst, key=lambda one: one.deviation / one.delta)
+    return Evidence(
+        "monte-carlo", of.outcome, of.measured, _regime(at) + ", by Gauss's rule", of.delta, form=form
+    )
+
+
+def risk_at_nodes(prediction: Callable[[Chain], Any], at: list[Chain], form: str = "printed") -> Evidence:
+    """The same mean by k forward passes of the full model, over nodes that know all moments up to the ninth
+    of each entry: the risk is of degree 4k ≤ 8.  ``prediction`` may give several sides of an equation."""
+    found = []
+    for chain in at:
+        prompts, weights = _nodes(chain)
+        found.append(np.asarray(float(weights @ _squared_misses(chain, prompts))))
+    return _judged(found, [np.asarray(prediction(chain)) for chain in at], at, 1, form)
+
+
+def gradient_at_nodes(
+    prediction: Callable[[Chain], Array], at: list[Chain], form: str = "printed"
+) -> Evidence:
+    """∂/∂V of that mean, every entry, by automatic differentiation."""
+    found = []
+    for chain in at:
+        prompts, weights = _nodes(chain)
+        V = tensor(chain.V).requires_grad_()
+        full = assemble(V, tensor(chain.W))
+        reached = predicted_weights(chain_of_thought(*full, prompts.X, prompts.w_star, chain.k), chain.n)
+        misses = (reached[..., -1, :] - prompts.w_star).square().sum(-1)
+        found.append(torch.autograd.grad(weights @ misses, V)[0].numpy())
+    return _judged(found, [prediction(chain) for chain in at], at, GRADIENT, form)

@@ -105,7 +105,7 @@ def _at_limit(
     return sampled(
         lambda size: _extrapolated(statistic, regime, generator, size),
         expected,
-        np.abs(expected),
+        np.where(expected == 0, 1.0, np.abs(expected)),
         delta,
         f"{what}, {regime.text}, d={SMALL}, {2 * SMALL} extrapolated",
         profile,
@@ -125,15 +125,16 @@ def ratio(
     profile: Profile,
     form: str = "printed",
     delta: float = RATIO,
+    expected: float = 1.0,
 ) -> Evidence:
-    """``measure`` over ``prediction`` of the same training sets: the limit is 1."""
+    """``measure`` over ``prediction`` of the same training sets against its limit, ``expected``."""
 
     def statistic(sets: Batch) -> Tensor:
         return measure(sets) / prediction(sets)
 
     components = statistic(regime.sets(SMALL, 2, seeded(seed, "cpu"))).reshape(2, -1).shape[1]
-    ones = np.ones(components)
-    return _at_limit(statistic, ones, delta, regime, what, seed, profile, form)
+    goals = np.full(components, expected)
+    return _at_limit(statistic, goals, delta, regime, what, seed, profile, form)
 
 
 Pair = tuple[Statistic, Statistic]

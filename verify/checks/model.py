@@ -25,7 +25,7 @@ def full(point: Point) -> tuple[torch.Tensor, torch.Tensor]:
 def chain(point: Point) -> torch.Tensor:
     """The embedding after k steps from w0, (B, 2d+2, n+1+k)."""
     V, W = full(point)
-    w0 = tensor(np.broadcast_to(point.w0, point.w_star.shape))
+    w0 = tensor(np.tile(point.w0, (point.prompts.size, 1)))
     return model.chain_of_thought(V, W, point.prompts.X, point.prompts.w_star, point.k, w0)
 
 
@@ -104,11 +104,12 @@ def supervised_path(point: Point) -> Array:
     return model.predicted_weights(Z, point.n).numpy()
 
 
-Merge = Callable[[Array, Array, Array, Array], tuple[Array, Array]]
+Layer = Callable[[Array, Array, Array, Array, Array, float], Array]
 
 
-def merged_layer(prediction: Merge, seed: int) -> Evidence:
-    """The layer with W_K, W_Q, W_V, W_P against eq. 3.1 at ``prediction`` = their merged (V, W)."""
+def merged_layer(prediction: Layer, seed: int) -> Evidence:
+    """The layer with W_K, W_Q, W_V, W_P, and the one with V = W_P W_V and W = W_KᵀW_Q, against
+    ``prediction`` of Z, W_K, W_Q, W_V, W_P and λ, layer by layer."""
     generator = seeded(seed, "cpu")
     rows, width, inner, value = 8, 9, 5, 4  # d = 3; unequal inner widths for scores and values
     Z, W_K, W_Q, W_V, W_P = (
@@ -116,12 +117,15 @@ def merged_layer(prediction: Merge, seed: int) -> Evidence:
         for shape in ((20, rows, width), (inner, rows), (inner, rows), (value, rows), (rows, value))
     )
     scale = 6.0
-    separate = model.linear_attention(Z, W_K, W_Q, W_V, W_P, scale).numpy()
-    V, W = prediction(*(w.numpy() for w in (W_K, W_Q, W_V, W_P)))
-    merged = model.lsa(Z, tensor(V), tensor(W), scale).numpy()
+    layers = (
+        model.linear_attention(Z, W_K, W_Q, W_V, W_P, scale),
+        model.lsa(Z, W_P @ W_V, W_K.mT @ W_Q, scale),
+    )
+    K, Q, V, P = (w.numpy() for w in (W_K, W_Q, W_V, W_P))
+    stated = np.array([prediction(z, K, Q, V, P, scale) for z in Z.numpy()])
     norms = [float(torch.linalg.matrix_norm(w, 2)) for w in (W_K, W_Q, W_V, W_P)]
     bound = 1 + np.prod(norms) * float(torch.linalg.matrix_norm(Z, 2).max()) ** 3
-    found = rounding_test(separate, merged, bound, 4 * rows + width)
+    found = rounding_test(torch.stack(layers).numpy(), stated, bound, 4 * rows + width)
     return Evidence(
         "monte-carlo", found.outcome, found.measured, "d=3, widths 5 and 4, 20 layers", found.delta
     )

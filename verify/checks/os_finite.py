@@ -20,14 +20,14 @@ from numerics.device import seeded
 from numerics.outcome_fit import Targets, descend, draw_targets, fit_loss, minimise
 from numerics.sampling import sft_targets
 from numerics.sft import risk
-from verify.checks.allocation import half_widths
 from verify.checks.interference import Scene
 from verify.checks.os_limits import _minimiser as scalar_minimiser
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
+from verify.stats import half_widths
 
 Array = NDArray[np.float64]
-REALIZATIONS = 24
+REALIZATIONS = 48
 DIMENSION = 50
 FEW = 3  # prompts, for rank A = 10: nearer to rank A most runs take L-BFGS thousands of iterations
 RUNS, LEAST_RUNS = 6, 3
@@ -183,20 +183,21 @@ def _stacked(of: FourScene, targets: Targets) -> tuple[torch.Tensor, torch.Tenso
 def zero_loss(
     prediction: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
     seed: int,
+    stated: float = 0.0,
     form: str = "printed",
 ) -> Evidence:
-    """L_OS at ``prediction``(Ω, Φ, Γ₀⁻¹), B < rank A, for k = 1 … 4, relative to its value at −Γ₀⁻¹: zero to
-    rounding, 1e-18 with the condition of Φ squared and room."""
+    """L_OS at ``prediction``(Ω, Φ, Γ₀⁻¹), B < rank A, for k = 1 … 4, relative to its value at −Γ₀⁻¹:
+    ``stated`` to rounding, 1e-18 with the condition of Φ squared and room."""
     of, worst, delta = scene(100), 0.0, 1e-16
     targets = _targets(of, of.m // 2, seeded(seed, "cpu"))
     goal = prediction(*_stacked(of, targets), of.setting().gamma0_inv)[:, : of.m]
     for k in (1, 2, 3, 4):
         at_start = fit_loss(_start(of)[:, : of.m], targets, k)
-        worst = max(worst, float(fit_loss(goal, targets, k) / at_start))
+        worst = max(worst, float((fit_loss(goal, targets, k) - stated).abs() / at_start))
     return Evidence(
         "monte-carlo",
         "agrees" if worst < delta else "differs",
-        f"loss at most {worst:.1e} of that at −Γ₀⁻¹",
+        f"loss off by {worst:.1e} of that at −Γ₀⁻¹ at most",
         f"d={of.d}, n={of.n}, B={of.m // 2}, k = 1 … 4",
         delta,
         form=form,

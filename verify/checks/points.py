@@ -59,6 +59,13 @@ def tensor(array: Array) -> Tensor:
     return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float64)
 
 
+# How many times as many roundings a derivative goes through as what it is one of.  A sweep backwards repeats
+# them once forwards and once backwards, where the contractions have the same lengths, and adds up what each
+# number is used for: Ṽ in kB places and each of k columns in 2k + 2, which is fewer than two more times the
+# k(3d + n + 5) of a chain if 2k + 2 + B ≤ 2(3d + n + 5).  A second derivative is that of a derivative.
+GRADIENT, HESSIAN = 4, 16
+
+
 @dataclass(frozen=True)
 class Point:
     """A model and a few prompts: blocks V, W (d × d), prompts (B of length n), a start w0, a path."""
@@ -79,6 +86,14 @@ class Point:
         return self.prompts.n
 
     @property
+    def label(self) -> str:
+        return f"d={self.d}, n={self.n}, B={self.prompts.size}, k={self.k}, η={self.eta:g}"
+
+    @property
+    def X(self) -> Array:
+        return self.prompts.X.numpy()
+
+    @property
     def S(self) -> Array:
         return self.prompts.S.numpy()
 
@@ -88,13 +103,13 @@ class Point:
 
     @property
     def growth(self) -> float:
-        """A bound on what one rounding can do to k steps: the largest intermediate result times the sum of
-        the norms of (I + ṼSW̃)^j, j ≤ k."""
+        """A bound on what one rounding can do to k steps: the largest sum of absolute values of a step (by
+        Frobenius norms, ‖|X||X|ᵀ‖ ≤ n tr S) times the sum of the norms of (I + ṼSW̃)^j, j ≤ k."""
         norm, found = np.linalg.norm, 0.0
         for S, star in zip(self.S, self.w_star, strict=True):
             now, power, size, reach = self.w0, np.eye(self.d), 0.0, 0.0
             for _ in range(self.k + 1):
-                terms = norm(self.V, 2) * norm(S, 2) * (norm(self.W, 2) * norm(now) + norm(star))
+                terms = norm(self.V) * np.trace(S) * (norm(self.W) * norm(now) + norm(star))
                 size = max(size, float(norm(now) + norm(star) + terms))
                 reach += float(norm(power, 2))
                 now = now + self.V @ S @ (self.W @ now - star)
@@ -122,8 +137,13 @@ class TaughtPoint(Point):
     @property
     def growth(self) -> float:
         norm = np.linalg.norm
-        step = 1 + norm(self.V, 2) * max(norm(S, 2) for S in self.S) * (1 + norm(self.W, 2))
+        step = 1 + norm(self.V) * max(np.trace(S) for S in self.S) * (1 + norm(self.W))
         return float((self.k + 1) * (step * norm(self.w_star, axis=-1).max()) ** 2)
+
+    @property
+    def operations(self) -> int:
+        """Those of the gradient, which its measure may be."""
+        return GRADIENT * super().operations
 
 
 # d < n, d > n, d = n, B on both sides of d; k = 0 and η = 1 at the border.

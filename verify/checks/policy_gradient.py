@@ -146,6 +146,9 @@ def _estimates(at: Policy, which: Tensor, estimators: list[Estimator], generator
     return torch.stack(slopes).reshape(len(estimators), len(which), -1)
 
 
+MERGED = 4  # squares of estimates of skewness 20, more than the test of a mean allows for, to a sample
+
+
 def spread(
     prediction: Callable[[float], float],
     baselines: tuple[float, ...],
@@ -155,15 +158,17 @@ def spread(
     delta: float = 6e-2,
 ) -> Evidence:
     """E‖ĝ_b − E ĝ_b‖_F² in Ṽ about each prompt's own gradient, the mean over the prompts, for each of
-    ``baselines``; from pairs of estimates on one prompt."""
+    ``baselines``; from pairs of estimates on one prompt.
+
+    A sample is a mean of :data:`MERGED` such squares."""
     generator = seeded(seed, "cpu")
     estimators = [Estimator(baseline) for baseline in baselines]
     expected = np.array([prediction(baseline) for baseline in baselines])
 
     def draw(size: int) -> Array:
-        which = torch.randint(at.prompts.size, (size,), generator=generator)
+        which = torch.randint(at.prompts.size, (size * MERGED,), generator=generator)
         apart = _estimates(at, which, estimators, generator) - _estimates(at, which, estimators, generator)
-        return (apart.square().sum(-1) / 2).T.numpy()
+        return (apart.square().sum(-1) / 2).reshape(-1, size, MERGED).mean(-1).T.numpy()
 
     regime = f"{at.described(estimators[0])}, {len(baselines)} baselines"
     return sampled(draw, expected, np.abs(expected), delta, regime, profile)
@@ -188,6 +193,16 @@ def least_baseline(
     return sampled(draw, expected, np.abs(expected), delta, at.described(estimators[0]), profile)
 
 
+def normalised_group(at: Policy, size: int, seed: int) -> tuple[Array, Array]:
+    """The normalised estimator in Ṽ (d, d) of one group on the first prompt, and its actions (G, d)."""
+    V = tensor(at.V).unsqueeze(0).clone().requires_grad_()
+    mean = _full_mean(at, V)
+    actions = sample_actions(mean, at.sigma, size, seeded(seed, "cpu"))
+    advantages = Estimator("normalised", size).advantages(reward(actions, at.prompts.w_star[:1]))
+    value = (advantages * log_probability(actions, mean, at.sigma)).mean()
+    return torch.autograd.grad(value, V)[0][0].numpy(), actions[0].numpy()
+
+
 def pathwise(
     prediction: Callable[[Policy, Array], Array], at: list[Policy], size: int, seed: int
 ) -> Evidence:
@@ -195,16 +210,12 @@ def pathwise(
     the same normals z (G, d), to rounding."""
     worst = None
     for j, one in enumerate(at):
-        V = tensor(one.V).unsqueeze(0).clone().requires_grad_()
-        mean = _full_mean(one, V)
-        actions = sample_actions(mean, one.sigma, size, seeded(seed + j, "cpu"))
-        rewards = reward(actions, one.prompts.w_star[:1])
-        advantages = Estimator("normalised", size).advantages(rewards)
-        value = (advantages * log_probability(actions, mean, one.sigma)).mean()
-        slope = torch.autograd.grad(value, V)[0][0].numpy()
-        normals = ((actions - mean.unsqueeze(-2)).detach()[0] / one.sigma).numpy()
+        slope, actions = normalised_group(one, size, seed + j)
+        mean = _full_mean(one, tensor(one.V).unsqueeze(0)).numpy()
+        normals = (actions - mean) / one.sigma
+        rewards = reward(tensor(actions), one.prompts.w_star[0])
         # What cancels: rewards against their mean, in units of their spread; z is read off the actions.
-        lost = float(rewards.abs().max() / rewards.std()) + float(mean.detach().abs().max()) / one.sigma
+        lost = float(rewards.abs().max() / rewards.std()) + float(np.abs(mean).max()) / one.sigma
         scale = lost * float(np.abs(slope).max())
         found = rounding_test(slope, prediction(one, normals), scale, (one.prompts.n + 20) * one.k * size)
         if worst is None or found.deviation / found.delta > worst.deviation / worst.delta:
@@ -227,17 +238,18 @@ def rewards_per_outcome(
 ) -> Evidence:
     """Reward evaluations over outcome-supervised prompts for a gradient of the same error: G times the
     variance of the leave-one-out estimator on a prompt drawn from the set, over that of the prompt's own
-    gradient."""
+    gradient.  A sample is a mean of :data:`MERGED` squares."""
     generator = seeded(seed, "cpu")
     slopes = _slopes(at)
     shared = float((slopes - slopes.mean(0)).square().sum(-1).mean())
     estimator = Estimator("leave-one-out", size)
 
     def draw(count: int) -> Array:
-        which = torch.randint(at.prompts.size, (2 * count,), generator=generator)
-        (found,) = _estimates(at, which, [estimator], generator)
-        apart = found[:count] - found[count:]
-        return (apart.square().sum(-1, keepdim=True) * (size / 2 / shared)).numpy()
+        which = torch.randint(at.prompts.size, (2, count * MERGED), generator=generator)
+        (found,) = _estimates(at, which.ravel(), [estimator], generator)
+        apart = found[: count * MERGED] - found[count * MERGED :]
+        costs = apart.square().sum(-1) * (size / 2 / shared)
+        return costs.reshape(count, MERGED).mean(-1, keepdim=True).numpy()
 
     return sampled(draw, np.array([prediction]), prediction, delta, at.described(estimator), profile)
 

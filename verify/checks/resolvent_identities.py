@@ -5,6 +5,7 @@ Measured from the definitions (pseudo-inverse, automatic differentiation, eigenv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from verify.ledger.evidence import Evidence
 from verify.stats import rounding_test
+from verify.stats.rounding import DECOMPOSITION
 
 Array = NDArray[np.float64]
 SHAPES = ((4, 2), (3, 5), (5, 4))  # (d, B), on both sides of B = d
@@ -87,7 +89,7 @@ def projected_trace(at: Small) -> float:
 def _slope(at: Small, left: Array, gram: Array, direction: Array) -> float:
     """d/dt of (1/d) tr(left (gram + t direction + z)⁻¹) at t = 0, by automatic differentiation."""
     t = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    inner = _tensor(gram + at.z * np.eye(at.d)) + t * _tensor(direction)
+    inner = _tensor(gram + at.z * np.eye(len(gram))) + t * _tensor(direction)
     (_tensor(left) @ torch.linalg.inv(inner)).trace().div(at.d).backward()
     assert t.grad is not None
     return float(t.grad)
@@ -96,6 +98,13 @@ def _slope(at: Small, left: Array, gram: Array, direction: Array) -> float:
 def slope_of_mean(at: Small) -> float:
     """Of (1/d) tr((MMᵀ/d + tAΣ²A + z)⁻¹)."""
     return _slope(at, np.eye(at.d), at.M @ at.M.T / at.d, np.diag((at.A * at.Sigma) ** 2))
+
+
+def slope_of_companion(at: Small) -> float:
+    """Of (1/d) tr((MᵀM/d)⁻¹) for A²(1 + tΣ²) in the place of A², B ≤ d."""
+    M = _tensor(at.M)
+    gram, direction = M.mT @ M / at.d, M.mT @ torch.diag(_tensor(at.Sigma**2)) @ M / at.d
+    return _slope(replace(at, z=0.0), np.eye(at.B), gram.numpy(), direction.numpy())
 
 
 def slope_of_block(at: Small) -> float:
@@ -109,10 +118,21 @@ def scaled_mean(at: Small) -> float:
     return float((at.z / (np.linalg.eigvalsh(at.M @ at.M.T) + at.z)).mean())
 
 
+def companion(at: Small) -> Array:
+    """MᵀM, (B, B)."""
+    return np.asarray(at.M.T @ at.M)
+
+
 def inverse_trace(at: Small) -> float:
     """tr(Σ²(MMᵀ)†)."""
     found = torch.linalg.pinv(_tensor(at.M @ at.M.T), hermitian=True)
     return float(found.diagonal().numpy() @ at.Sigma**2)
+
+
+def weighted_inverse(at: Small) -> float:
+    """tr(Σ(MMᵀ)†)."""
+    found = torch.linalg.pinv(_tensor(at.M @ at.M.T), hermitian=True)
+    return float(found.diagonal().numpy() @ at.Sigma)
 
 
 def square_trace(at: Small) -> float:
@@ -124,19 +144,29 @@ def square_trace(at: Small) -> float:
 # Compared ---------------------------------------------------------------------------------------------
 
 
-def identity(measure: Measure, prediction: Measure, seed: int, form: str = "printed") -> Evidence:
-    """``measure`` against ``prediction`` on Gaussian M of several shapes, to rounding."""
+def identity(
+    measure: Measure,
+    prediction: Measure,
+    seed: int,
+    form: str = "printed",
+    shapes: tuple[tuple[int, int], ...] = SHAPES,
+) -> Evidence:
+    """``measure`` against ``prediction`` on Gaussian M of several shapes, to rounding.
+
+    Traces of products of positive matrices, whose terms do not cancel; κ is that of MMᵀ + z or of what is not
+    zero of MMᵀ, in the Frobenius norm d times as much at most.
+    """
     worst = None
-    for at in smalls(seed):
+    for at in smalls(seed, shapes):
         found, expected = (np.asarray(of(at)) for of in (measure, prediction))
         spread = np.linalg.svd(at.M, compute_uv=False) ** 2
         condition = (spread[0] + at.z) / min(spread[-1], at.z)
-        outcome = rounding_test(found, expected, condition * max(1e-3, np.abs(found).max()), 8 * at.d**2)
+        rounds = math.ceil(DECOMPOSITION * at.d**2 * (3 * at.d * condition + 4))
+        outcome = rounding_test(found, expected, max(1e-3, np.abs(found).max()), rounds)
         if worst is None or outcome.deviation > worst.deviation:
             worst = outcome
     assert worst is not None
-    shapes = ", ".join(f"({d},{B})" for d, B in SHAPES)
-    text = f"Gaussian M, (d,B) = {shapes}"
+    text = f"Gaussian M, (d,B) = {', '.join(f'({d},{B})' for d, B in shapes)}"
     return Evidence("monte-carlo", worst.outcome, worst.measured, text, worst.delta, 0.0, form)
 
 
@@ -146,14 +176,18 @@ def approach(
     seed: int,
     form: str = "printed",
     shapes: tuple[tuple[int, int], ...] = SHAPES,
+    limit: Measure | None = None,
 ) -> Evidence:
-    """``prediction`` at z = 2⁻⁸, 2⁻¹⁴, 2⁻²⁰ against ``measure``, which it has to approach as z → 0."""
+    """``prediction`` at z = 2⁻⁸, 2⁻¹⁴, 2⁻²⁰ against ``measure``, which it has to approach as z → 0, and
+    ``limit``, what is stated for that, against both."""
     gaps = np.zeros(len(SHIFTS))
     for at in smalls(seed, shapes):
         found = np.asarray(measure(at))
         scale = max(1e-3, float(np.abs(found).max()))
-        each = [np.abs(prediction(replace(at, z=z)) - found).max() / scale for z in SHIFTS]
-        gaps = np.maximum(gaps, each)
+        goals = [found, *([] if limit is None else [np.asarray(limit(at))])]
+        for goal in goals:
+            each = [np.abs(prediction(replace(at, z=z)) - goal).max() / scale for z in SHIFTS]
+            gaps = np.maximum(gaps, each)
     falls = gaps[-1] < gaps[-2] / 10  # the gap at the first z may be small because it changes its sign
     outcome = "agrees" if falls and gaps[-1] < NEAR else "differs"
     measured = "rel. dev. " + ", ".join(f"{gap:.1e}" for gap in gaps) + " at z = 2⁻⁸, 2⁻¹⁴, 2⁻²⁰"

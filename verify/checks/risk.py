@@ -17,6 +17,7 @@ from verify.checks.points import block, covariance, tensor
 from verify.checks.run import ALPHA, sampled
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
+from verify.stats import half_widths
 
 Array = NDArray[np.float64]
 
@@ -129,15 +130,16 @@ LENGTHS = (1, 4, 16, 256)
 
 @cache
 def risks_by_length(seed: int, size: int) -> tuple[Array, Array]:
-    """Mean of ‖I + VΣ̂‖_F² at each of :data:`LENGTHS` from ``size`` prompts, and its standard error."""
+    """Mean of ‖I + VΣ̂‖_F² at each of :data:`LENGTHS` from ``size`` prompts, and joint half widths."""
     generator, base = seeded(seed, "cpu"), settings(seed)[0]
     found = []
     for n in LENGTHS:
         S = _covariances(Setting(base.V, base.Sigma, n), size, generator)
         risk = (torch.eye(len(base.V), dtype=torch.float64) + tensor(base.V) @ S).square().sum((-2, -1))
-        found.append((float(risk.mean()), float(risk.std()) / size**0.5))
-    means, errors = zip(*found, strict=True)
-    return np.array(means), np.array(errors)
+        half = half_widths(risk[:, None].numpy(), ALPHA / len(LENGTHS))[0]
+        found.append((float(risk.mean()), float(half)))
+    means, halves = zip(*found, strict=True)
+    return np.array(means), np.array(halves)
 
 
 def limit_in_length(prediction: Predict, seed: int, profile: Profile, rate: float = -1.0) -> Evidence:
@@ -148,15 +150,15 @@ def limit_in_length(prediction: Predict, seed: int, profile: Profile, rate: floa
     """
     limit = prediction(settings(seed)[0])
     size = max(5000, int(40_000 * profile.sample_factor))
-    means, errors = risks_by_length(seed, size)
-    gaps, errors = means / limit - 1, errors / abs(limit)
+    means, halves = risks_by_length(seed, size)
+    gaps, halves = means / limit - 1, halves / abs(limit)
     slope = float(np.polyfit(np.log(LENGTHS[:3]), np.log(np.abs(gaps[:3])), 1)[0])
     delta = 1e-2 * profile.delta_factor
     share = (LENGTHS[2] / LENGTHS[3]) ** -rate  # of the gap at the third length that is left at the last
     end = float(gaps[3] - share * gaps[2]) / (1 - share)
-    spread = 5 * float(np.hypot(errors[3], share * errors[2])) / (1 - share)
+    spread = float(halves[3] + share * halves[2]) / (1 - share)
     # The slope of log gap against log n from three points has the error of its end points / log 16.
-    noise = 5 * float(np.hypot(*(errors[[0, 2]] / np.abs(gaps[[0, 2]])))) / np.log(16)
+    noise = float((halves[[0, 2]] / np.abs(gaps[[0, 2]])).sum()) / np.log(16)
     if abs(end) > delta + spread or abs(slope - rate) > noise:
         outcome = "differs"
     else:

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from numerics.device import seeded
 from numerics.sampling import sft_targets
-from verify.checks.allocation import half_widths
 from verify.checks.run import sampled
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
+from verify.stats import half_widths
 
 Array = NDArray[np.float64]
 Operator = str  # "minimiser", "first order" (V_S + V_N), "zeroth order" (V_S)
@@ -278,14 +278,27 @@ def gap(
     return _limit(draw, np.array([prediction]), 8e-2, text, profile, form)
 
 
+def _level(of: Task, d: int) -> float:
+    at = _sized(of, d)
+    return float(1 - at.inverse[0] * at.Sigma[0])
+
+
 def initial_miss(prediction: Sequence[float], tasks: Sequence[Task], form: str = "printed") -> Evidence:
     """The level of I − Γ₀⁻¹Σ on the first block, extrapolated as in :func:`start`."""
+    return _deterministic(_level, prediction, tasks, form)
 
-    def level(of: Task, d: int) -> float:
-        at = _sized(of, d)
-        return float(1 - at.inverse[0] * at.Sigma[0])
 
-    return _deterministic(level, prediction, tasks, form)
+def miss_bound(
+    prediction: Sequence[float], sign: int, tasks: Sequence[Task], form: str = "printed"
+) -> Evidence:
+    """Whether the square of that level is above ``prediction`` (``sign`` = 1) or below, by the 1e-3 at least
+    that the extrapolation leaves."""
+    found = np.array([(2 * _level(of, 2 * WIDE) - _level(of, WIDE)) ** 2 for of in tasks])
+    apart, delta = sign * (found - np.array(prediction)), 1e-3
+    outcome = "agrees" if (apart > delta).all() else "differs" if (apart < -delta).any() else "undecided"
+    text = f"d = {WIDE}, {2 * WIDE}; {'; '.join(of.text for of in tasks)}"
+    measured = f"squares {', '.join(f'{x:.3g}' for x in found)}"
+    return Evidence("scaling", outcome, measured, text, delta, form=form)
 
 
 def start(prediction: Sequence[float], tasks: Sequence[Task], form: str = "printed") -> Evidence:

@@ -14,11 +14,11 @@ from theory.errors import ArgumentError
 from theory.statement import Statement
 from verify.checks.points import Point
 from verify.ledger.evidence import Evidence
-from verify.profiles import Profile
-from verify.stats import equivalence_test, least_first, rounding_test
+from verify.profiles import PROFILES, Profile
+from verify.stats import LEAST, equivalence_test, least_first, rounding_test
 
 Array = NDArray[np.float64]
-ALPHA = 1e-5  # error probability of a slope read off samples; other checks have the profile's
+ALPHA = PROFILES["standard"].alpha  # of a slope that is read off the same samples in all profiles
 STAGES = 8
 
 
@@ -56,11 +56,12 @@ def sampled(
     standard profile.  ``averaged``: how many independent draws each sample is itself a mean of."""
     expected = np.atleast_1d(np.asarray(prediction, dtype=float))
     stages = stages + max(0, math.ceil(math.log2(profile.sample_factor)))
-    first = max(64, math.ceil(least_first(profile.alpha, stages, expected.size) / averaged))
+    first = max(LEAST, math.ceil(least_first(profile.alpha, stages, expected.size) / averaged))
     found = equivalence_test(
         draw, expected, scale, delta * profile.delta_factor, profile.alpha, first, stages, limit, averaged
     )
-    return Evidence(kind, found.outcome, found.measured, regime, found.delta, found.alpha, form)
+    outcome, measured = found.outcome, found.measured
+    return Evidence(kind, outcome, measured, regime, found.delta, found.alpha, form, found.detects)
 
 
 def exact(

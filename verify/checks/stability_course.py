@@ -18,14 +18,14 @@ from numerics.curvature import outcome_errors
 from numerics.device import seeded
 from numerics.prompts import sample_prompts
 from numerics.training import gradient_descent
-from verify.checks.allocation import half_widths
 from verify.checks.points import tensor
 from verify.checks.stability import Scene, Start
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
+from verify.stats import half_widths
 
 Array = NDArray[np.float64]
-SETS = 64  # of training prompts, trained side by side
+SETS = 160  # of training prompts, trained side by side
 NEW = 200  # prompts that each trained model is seen on
 
 
@@ -195,6 +195,18 @@ def steps_to_edge(start: Start, fraction: float, most: int = 5000) -> int:
     return arrived[0]
 
 
+def steps_taken(
+    prediction: Sequence[float], starts: Sequence[Start], fraction: float, regime: str
+) -> Evidence:
+    """:func:`steps_to_edge` of each start against ``prediction``, relative, within δ = 5 %: a step more or
+    less, and what a finite ``fraction`` leaves of the limit of small steps."""
+    delta, taken = 5e-2, np.array([steps_to_edge(of, fraction) for of in starts])
+    off = float(np.max(np.abs(np.asarray(prediction) / taken - 1)))
+    outcome = "agrees" if off <= delta else "differs"
+    shown = f"{', '.join(map(str, taken))} steps, off by {off:.1e}"
+    return Evidence("training", outcome, shown, regime, delta)
+
+
 def one_step(
     prediction: Callable[[Start, float, Array], Array], starts: Sequence[Start], fraction: float, form: str
 ) -> Evidence:
@@ -219,7 +231,7 @@ def one_step(
 
 def shrinkage(prediction: Sequence[float], starts: Sequence[Start], regime: str) -> Evidence:
     """By what share of itself the last eigenvalue of M shrinks in a step of the largest stable size, against
-    ``prediction``, relative, within δ = 4 % (the width of the bracket is 3 %)."""
+    ``prediction``, the largest that is allowed, within δ = 4 % of it (the width of the bracket is 3 %)."""
     delta, off, shown = 4e-2, 0.0, []
     for share, of in zip(prediction, starts, strict=True):
         moved = gradient_descent(_first(of.loss), [of.V], of.limit.middle, 1)[0]

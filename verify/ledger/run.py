@@ -23,7 +23,7 @@ class Run:
     run gives evidence for; ``full`` says that no test was left out.  A test is ``broken`` when it
     failed or was skipped: it did not make its checks.  ``recorded`` is what each test found,
     ``peak`` the memory in MiB of the largest process and ``lost`` the number of those that ended without a
-    word.
+    word; ``faults`` are the files that could not be read or written.
     """
 
     profile: Profile
@@ -39,6 +39,7 @@ class Run:
     lost: int = 0
     rows: list[store.Row] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     written: bool = False
     started: float = field(default_factory=time.perf_counter)
     clock: float = 0.0

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from theory.errors import ArgumentError
 from theory.statement import Statement
 from verify.ledger.evidence import Evidence
-from verify.ledger.verdict import verdict
+from verify.ledger.verdict import VERDICTS, verdict
 
 Row = dict[str, Any]
 
@@ -21,7 +23,9 @@ _SETTLED = (
     "verdict", "condition", "printed_latex", "corrected_latex", "counterexample", "assumptions",
     "consequences", "note",
 )  # fmt: skip
-_EVIDENCE = ("kind", "outcome", "measured", "regime", "delta", "alpha", "form")
+_SHOWN = {"kind", "outcome", "measured", "regime", "delta", "alpha", "form"}  # of evidence, in any version
+TEMPORARY, HOUR = ".part", 3600.0
+_EVIDENCE = ("kind", "outcome", "measured", "regime", "delta", "alpha", "form", "detects")
 
 
 def project_root() -> Path:
@@ -71,30 +75,69 @@ def row(statement: Statement, evidence: Sequence[Evidence]) -> Row:
 
 def load(path: Path) -> list[Row]:
     """The rows of ``path``, none if there is no such file; :class:`ArgumentError` if it is no ledger."""
-    if not path.exists():
-        return []
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ArgumentError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, RecursionError) as error:
         raise ArgumentError(f"{path}: not JSON ({error})") from None
     if not isinstance(rows, list) or not all(isinstance(r, dict) and "id" in r for r in rows):
         raise ArgumentError(f"{path}: must be a list of rows, each with an id")
+    for each in rows:
+        evidence = each.get("evidence")
+        known = isinstance(evidence, list) and all(
+            isinstance(e, dict) and e.keys() >= _SHOWN for e in evidence
+        )
+        if each.get("verdict") not in VERDICTS or not known:
+            raise ArgumentError(f"{path}: the row {each['id']!r} must have a verdict and its evidence")
     return rows
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` so that a reader, or a run that is killed, never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def write_files(files: Mapping[Path, str]) -> None:
+    """Write all of ``files``, or none of them where one cannot be written.
+
+    Each is written beside its place and moved there, so that no reader, and no run that is killed, sees
+    half of one; :class:`ArgumentError` for a folder or disk that takes no file.
+    """
+    staged: list[tuple[str, Path]] = []
+    path = Path()
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp makes files for the owner alone; these are for everybody.
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(path)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
+            staged.append((name, path))
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(handle)  # else a crash of the machine may keep the name and lose the text
+            # mkstemp makes files for the owner alone; these are for everybody.
+            os.chmod(name, 0o644)
+        while staged:
+            name, path = staged[0]
+            os.replace(name, path)
+            staged.pop(0)
+    except OSError as error:
+        raise ArgumentError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:
+        for name, _ in staged:
+            with suppress(OSError):
+                os.unlink(name)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write one file, as :func:`write_files`."""
+    write_files({path: text})
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed runs left beside ``path``: a write takes no hour, so none in progress is hit."""
+    for left in path.parent.glob(f".{path.name}.*{TEMPORARY}"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > HOUR:
+                left.unlink()
 
 
 def dumps(rows: Iterable[Row]) -> str:

@@ -47,7 +47,7 @@ def verdict(statement: Statement, evidence: Sequence[Evidence]) -> str:
         return "refuted" if statement.consequences else "misprint"
     if statement.condition:
         needed = statement.counterexample is not None and found("outside", "differs", SYMBOLIC | NUMERIC)
-        contradicted = found("printed", "agrees") or found("corrected", "differs")
+        contradicted = found("printed", "agrees")
         general = statement.corrected is None or settled("corrected")
         sound = needed and settled("condition") and general and not contradicted
         return "confirmed-if" if sound else "open"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from theory.errors import ArgumentError
 from theory.statement import BEYOND
-from verify.ledger.store import Row, write_text
+from verify.ledger.store import Row, write_files
 
 _GREEK = {c: unicodedata.name(c).split()[-1].lower() for c in "αβγδζηθικμνξπρστυχψω"}
 _GREEK |= {c: unicodedata.name(c).split()[-1].capitalize() for c in "ΓΔΘΞΠΣΥΦΨΩ"}
@@ -164,6 +164,5 @@ def write(rows: Iterable[Row], out_dir: Path) -> list[Path]:
     """Write ``<id>.tex`` for each row and ``statements.tex``, the document; the paths written."""
     rows = list(rows)
     files = {f"{row['id']}.tex": statement_tex(row) for row in rows} | {"statements.tex": document(rows)}
-    for name, text in files.items():
-        write_text(out_dir / name, text)
+    write_files({out_dir / name: text for name, text in files.items()})
     return [out_dir / name for name in files]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from verify.ledger.store import Row
 from verify.output.table import kinds, measured
 
-_HEAD = ("id", "source", "verdict", "condition", "evidence", "measured")
+_HEAD = ("id", "source", "verdict", "condition", "evidence", "measured", "mutants killed")
 
 
 def _cell(text: str) -> str:
@@ -37,8 +37,9 @@ def _section(row: Row) -> str:
     return "\n\n".join(parts)
 
 
-def ledger_markdown(rows: Iterable[Row]) -> str:
-    """A table of all rows, then a section for each that is neither confirmed nor supported."""
+def ledger_markdown(rows: Iterable[Row], kills: Mapping[str, str]) -> str:
+    """A table of all rows with their mutants killed (``kills`` by id), then a section for each that is
+    neither confirmed nor supported."""
     rows = list(rows)
     lines = ["| " + " | ".join(_HEAD) + " |", "|" + " --- |" * len(_HEAD)]
     for row in rows:
@@ -49,6 +50,7 @@ def ledger_markdown(rows: Iterable[Row]) -> str:
             row["condition"] or "",
             kinds(row),
             measured(row),
+            kills.get(row["id"], ""),
         )
         lines.append("| " + " | ".join(map(_cell, cells)) + " |")
     noted = [

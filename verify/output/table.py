@@ -94,13 +94,16 @@ def measured(row: Row) -> str:
     return "; ".join(lines) if lines else "no evidence"
 
 
-def ledger_table(rows: Iterable[Row], seconds: Mapping[str, float] | None = None) -> Table:
-    """A line for each row; ``seconds`` by id adds the column of times."""
+def ledger_table(
+    rows: Iterable[Row], kills: Mapping[str, str], seconds: Mapping[str, float] | None = None
+) -> Table:
+    """A line for each row, with its mutants killed (``kills`` by id); ``seconds`` by id adds their column."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("statement", overflow="fold", min_width=12)
     table.add_column("verdict", no_wrap=True)
     table.add_column("evidence", overflow="fold", max_width=22)
     table.add_column("measured", overflow="fold", ratio=1)
+    table.add_column("mutants", justify="right", no_wrap=True)
     if seconds is not None:
         table.add_column("s", justify="right", no_wrap=True)
     for row in rows:
@@ -109,6 +112,7 @@ def ledger_table(rows: Iterable[Row], seconds: Mapping[str, float] | None = None
             Text(row["verdict"], style=STYLES[row["verdict"]]),
             Text(kinds(row)),
             Text(measured(row)),
+            Text(kills.get(row["id"], "")),
         ]
         if seconds is not None:
             cells.append(Text(f"{seconds.get(row['id'], 0.0):.1f}"))
@@ -119,12 +123,13 @@ def ledger_table(rows: Iterable[Row], seconds: Mapping[str, float] | None = None
 def evidence_table(row: Row) -> Table:
     """Every piece of the row's evidence."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("kind", "form", "outcome", "measured", "regime", "δ", "α"):
+    for name in ("kind", "form", "outcome", "measured", "regime", "δ", "α", "detects"):
         table.add_column(name, overflow="fold", no_wrap=name in ("kind", "form", "outcome"))
     for e in row["evidence"]:
         delta = "" if e["delta"] is None else f"{e['delta']:.1e}"
         alpha = f"{e['alpha']:.1e}" if e["alpha"] else ""
-        words = (e["kind"], e["form"], e["outcome"], e["measured"], e["regime"], delta, alpha)
+        detects = f"{e['detects']:.1e}" if e.get("detects") else ""
+        words = (e["kind"], e["form"], e["outcome"], e["measured"], e["regime"], delta, alpha, detects)
         table.add_row(*map(Text, words))
     return table
 

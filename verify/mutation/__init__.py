@@ -1,0 +1,1 @@
+"""Wrong formulas in place of the registered ones: which checks notice, and by which kind of evidence."""
