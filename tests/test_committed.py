@@ -7,7 +7,8 @@ import pytest
 from theory import statements  # noqa: F401
 from theory.statement import registry
 from verify.ledger import store
-from verify.ledger.kills import committed_kills
+from verify.ledger.kills import committed_kills, committed_path
+from verify.mutation import report, shown
 from verify.output.latex import document
 from verify.output.markdown import ledger_markdown
 from verify.profiles import MOST_CHECKS, PROFILES
@@ -45,3 +46,9 @@ def test_sampled_checks_say_what_they_detect():
     for row in store.load(store.committed_path()):
         for e in row["evidence"]:
             assert not e["alpha"] or 0 < e["detects"] <= e["delta"]
+
+
+def test_mutants_were_made_of_the_formulas_as_they_are():
+    found = report.load(committed_path())
+    assert report.stale(found) == []
+    assert committed_path().with_suffix(".md").read_text(encoding="utf-8") == shown.markdown(found)

@@ -36,10 +36,12 @@ def _power(rows: list[store.Row]) -> str:
 
 
 def _mutants(found: list[dict[str, Any]]) -> str:
-    tried, killed, numeric = (sum(one[key] for one in found) for key in ("tried", "killed", "numeric"))
+    made, tried, killed, numeric = (
+        sum(one[key] for one in found) for key in ("made", "tried", "killed", "numeric")
+    )
     return (
-        f"{tried} wrong formulas, one place of a registered one changed, are put in its place: "
-        f"{100 * killed / tried:.1f} % are noticed, {100 * numeric / tried:.1f} % by simulation or training "
+        f"{tried} of {made} wrong formulas, one place of a registered one changed, were put in its place: "
+        f"{100 * killed / tried:.1f} % were noticed, {100 * numeric / tried:.1f} % by simulation or training "
         "alone, each by a check whose reference does not read the formula "
         "([notes/mutation.md](notes/mutation.md))."
     )
