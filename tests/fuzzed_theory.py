@@ -74,12 +74,8 @@ def _fixed_point(rng: Rng) -> Arguments:
 
 
 def _joint(rng: Rng) -> Arguments:
-    return {
-        "A": _covariance(rng, _size(rng)),
-        "n": _count(rng),
-        "eta": _rate(rng),
-        "k": int(rng.integers(0, 4)),
-    }
+    task = {"A": _covariance(rng, _size(rng)), "n": _count(rng), "eta": _rate(rng)}
+    return {**task, "k": int(rng.integers(0, 4))}
 
 
 def _blocks(rng: Rng) -> Arguments:
@@ -120,10 +116,8 @@ def _phase(rng: Rng) -> Arguments:
 
 
 def _table(rng: Rng) -> Arguments:
-    levels = tuple(
-        (int(rng.integers(1, 4)), *map(float, rng.uniform(0.1, 2.0, 2))) for _ in range(_size(rng))
-    )
-    return {"levels": levels, "lengths": (1, 10)}
+    rows = [(int(rng.integers(1, 4)), *map(float, rng.uniform(0.1, 2.0, 2))) for _ in range(_size(rng))]
+    return {"levels": tuple(rows), "lengths": (1, 10)}
 
 
 def _table_of(levels: Any, lengths: Any) -> list[tuple[float, float]]:

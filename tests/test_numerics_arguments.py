@@ -376,30 +376,25 @@ def test_runs_and_their_prompts_must_broadcast() -> None:
     prompts = sample_prompts(COVARIANCE, n, (3, B), seeded(1, "cpu"))
     shapes = {"V": (), "W": (), "prompts": (3,)}
     for name in ("V", "W"):
-        layer = LAYER | {name: normal(2, D6, D6)}
         with pytest.raises(ArgumentError) as caught:
-            losses.pretraining_loss(**layer, prompts=prompts)
+            losses.pretraining_loss(**LAYER | {name: normal(2, D6, D6)}, prompts=prompts)
         told = ", ".join(f"{a} has the leading shape {s}" for a, s in (shapes | {name: (2,)}).items())
         assert str(caught.value) == f"{told}: must broadcast"
-    with pytest.raises(
-        ArgumentError, match=r"^V has the leading shape \(2,\), W has the leading shape \(3,\), "
-    ):
+    told = r"^V has the leading shape \(2,\), W has the leading shape \(3,\), "
+    with pytest.raises(ArgumentError, match=told):
         losses.pretraining_loss(normal(2, D6, D6), normal(3, D6, D6), PROMPTS)
 
 
 def test_wrong_types_are_named() -> None:
+    steps = {"V": COVARIANCE, "Sigma": COVARIANCE, "n": n, "k": 1, "size": 5}
     for function, given in [
         (sample_prompts, {"covariance": COVARIANCE, "n": n, "size": B}),
         (sampling.sft_targets, {"A": COVARIANCE, "n": n, "B": B}),
-        (revealed.k_step_errors, {"V": COVARIANCE, "Sigma": COVARIANCE, "n": n, "k": k, "size": 5}),
-        (
-            revealed.k_step_errors_by_definition,
-            {"V": COVARIANCE, "Sigma": COVARIANCE, "n": n, "k": 1, "size": 5},
-        ),
+        (revealed.k_step_errors, steps),
+        (revealed.k_step_errors_by_definition, steps),
     ]:
         with pytest.raises(ArgumentError) as caught:
             function(**given, generator=3)  # type: ignore[operator]
         assert str(caught.value) == "generator=3: must be a Generator"
-    with pytest.raises(ArgumentError) as caught:
+    with pytest.raises(ArgumentError, match=r"^prompts=3: must be a Prompts$"):
         losses.outcome_loss(**LAYER, prompts=3, k=1)
-    assert str(caught.value) == "prompts=3: must be a Prompts"

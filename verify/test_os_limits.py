@@ -54,7 +54,8 @@ def test_one_step(ledger, seed):
 @pytest.mark.statements("ext-os.b")
 def test_isotropic(ledger, seed):
     id = "ext-os.b"
-    printed = registry()[id].printed.lhs
+    claim = registry()[id].printed
+    printed = claim.lhs - claim.rhs
     general = kstep.collapse(
         kstep.k_step_risk_expr(2), lambda word: nt.d * (-c) ** sum(f.letter == kstep.V for f in word)
     )

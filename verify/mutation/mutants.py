@@ -177,7 +177,7 @@ def _attempts(steps: Iterable[tuple[str, Callable[[], sp.Basic]]], node: sp.Basi
     for name, make in steps:
         try:
             new = make()
-        except (TypeError, ValueError, AttributeError, NotImplementedError):
+        except (TypeError, ValueError):
             continue  # shapes that do not fit
         if _fits(node, new):
             yield name, new
