@@ -13,6 +13,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PROFILE ?= standard
+# Of pyproject.toml, with commas: dev,cluster,gpt2,parquet are all; their tests are skipped without them.
+EXTRAS ?= dev
 # One worker a core, at most 4: each imports SymPy and torch and holds about 1 GB.
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 BIN := $(VENV)/bin
@@ -25,7 +27,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 verify: $(STAMP)

@@ -35,6 +35,10 @@ class Diverged(ArithmeticError):  # noqa: N818  what happened, not whose mistake
         super().__init__(f"diverged at step {step}, step size {step_size:.3g}, estimated limit {shown}")
 
 
+class SweepStopped(RuntimeError):  # noqa: N818  likewise
+    """A sweep that ended before all its cells were done: one line with the reason; what is done is kept."""
+
+
 def shown(value: object) -> str:
     """``value`` as a message shows it: in one line, and not a long one."""
     try:

@@ -15,7 +15,9 @@ from math import prod
 import numpy as np
 import pairings
 import sympy.core.cache
+from bench_figure_four import figure_four_rows
 from bench_figures import figure1_seconds, revealed_seconds
+from bench_sweeps import sweep_seconds
 from rich.console import Console
 from rich.table import Table
 
@@ -45,6 +47,7 @@ def seconds(call: Callable[[], object], repeat: int, before: Callable[[], None] 
 def main() -> None:
     table = Table("what", "measured, s", "held to, s")
     figures = [*figure1_seconds(), *revealed_seconds()]  # before what takes memory of its own
+    figures += [*sweep_seconds(), *figure_four_rows()]
 
     def row(what: str, measured: float, cap: float | None = None) -> None:
         table.add_row(what, f"{measured:.3g}", "" if cap is None else f"{cap:g}")

@@ -385,6 +385,11 @@ ELSEWHERE = {
     "kstep.check_limit": "a check itself",
     "wishart.expectation": "of words, symbolic; tests/test_wishart.py",
     "words.evaluate.rational": "of exact entries, symbolic",
+    "beyond_limit.initial_levels": "its errors: tests/test_beyond_limit.py",
+    "beyond_limit.limit_terms": "its errors: tests/test_beyond_limit.py",
+    "beyond_limit.linearised_limit": "its errors: tests/test_beyond_limit.py",
+    "beyond_limit.sft_risk_limit": "its errors: tests/test_beyond_limit.py",
+    "beyond_limit.target_levels": "its errors: tests/test_beyond_limit.py",
 }
 # Called in loops: what calls them has checked, and their docstrings say so.
 TAKEN_AS_CHECKED = (

@@ -174,6 +174,8 @@ def shared_work() -> Iterator[None]:
         "equivalents",
         "risk_curve",
         "curvature",
+        "beyond",
+        "beyond_tuning",
     )
     patches = [patch(f"verify.checks.{name}.sampled", sampled) for name in modules]
     patches.append(patch.object(descent, "trajectory", cache(descent.trajectory)))

@@ -52,3 +52,24 @@ def test_mutants_were_made_of_the_formulas_as_they_are():
     found = report.load(committed_path())
     assert report.stale(found) == []
     assert committed_path().with_suffix(".md").read_text(encoding="utf-8") == shown.markdown(found)
+
+
+def test_mutants_are_noticed():
+    """At least 99 % of all, 95 % of each statement's, and 95 % by numeric evidence alone."""
+    found = report.load(committed_path())
+    sums = shown.totals(found)
+    assert sums["killed"] >= 0.99
+    assert sums["numeric"] >= 0.95
+    by_statement: dict[str, list[report.Killed]] = {}
+    for one in found:
+        by_statement.setdefault(one.id, []).append(one)
+    shares = {
+        id: sum(one.killed for one in forms) / tried
+        for id, forms in by_statement.items()
+        if (tried := sum(one.tried for one in forms))
+    }
+    assert {id: share for id, share in shares.items() if share < 0.95} == {}
+
+
+def test_no_check_is_vacuous():
+    assert report.vacuous(report.load(committed_path())) == []

@@ -65,7 +65,17 @@ COMMANDS = st.one_of(
     _words("overthinking", ["--out"], PATHS),
     _words("stability", ["--d"], ["0", "1", "3", "-2", "abc", "1e400", "", "9" * 30]),
     _words("stability", ["--out"], PATHS),
-    _words("figure", ["0", "3", "x", "-1", "9" * 30], ["--out"], PATHS),
+    _words("figure", ["0", "6", "x", "-1", "9" * 30], ["--out"], PATHS),
+    _words("sweep", ["run"], [*IDS, "module:", "module:x.y", "x.py", "/.py"], ["--store"], PATHS),
+    _words("sweep", ["run"], ["fig-4"], ["--store"], ["/", ""], ["--seeds"], NUMBERS),
+    _words(
+        "sweep", ["run"], ["fig-4"], ["--store"], ["/"], ["--set"], [*NUMBERS, "=", "d=", "d=[", "d=1e400"]
+    ),
+    _words(
+        "sweep", ["run"], ["fig-4"], ["--store"], ["/"], ["--workers", "--dtype", "--scheduler"], NUMBERS[3:]
+    ),
+    _words("sweep", ["status"], ["--store"], PATHS),
+    _words("sweep", ["export"], ["--store"], PATHS, ["--out"], [*PATHS, "x.csv", "x.parquet"]),
     _words("verify", ["no-such", "", "\udcff"]),
     _words("verify", ["--profile", "--base-seed"], ["slow", "", "1e3"]),
     _words("no-such", IDS),

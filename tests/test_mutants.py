@@ -128,3 +128,11 @@ def test_explanations_name_registered_forms() -> None:
     known = {(i, form) for i, s in registry().items() for form in claims(s)}
     assert EXPLAINED.keys() <= known
     assert all(why.strip() for reasons in EXPLAINED.values() for why in reasons.values())
+
+
+def test_a_sum_that_is_zero_changes_on_its_left() -> None:
+    form = sp.Eq(3 * nt.eta**2 - nt.d, 0, evaluate=False)
+    found = {m.whole for m in mutants(form)}
+    assert sp.Eq(3 * nt.eta**3 - nt.d, 0, evaluate=False) in found
+    assert sp.Eq(nt.d - 3 * nt.eta**2, 0, evaluate=False) not in found  # the same equation
+    assert sp.Eq(6 * nt.eta**2 - 2 * nt.d, 0, evaluate=False) not in found

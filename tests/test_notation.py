@@ -28,7 +28,7 @@ STATEMENTS = list(registry().values())
 # What the formulas and the prose around them may use, all of it from LaTeX itself and amsmath, amssymb, bm.
 GREEK = (
     "alpha beta gamma delta varepsilon eta kappa lambda mu nu xi pi rho sigma tau phi varphi chi psi "
-    "Gamma Delta Pi Sigma Phi Psi Omega"
+    "Gamma Delta Lambda Xi Pi Sigma Phi Psi Omega vartheta varsigma"
 )
 KERNEL = (
     "frac sqrt sum prod lim max min infty to left right quad top dagger times cdot cdots ldots partial "
@@ -36,7 +36,7 @@ KERNEL = (
     "hat dot bar mathrm mathbb mathop Rightarrow Leftrightarrow textit texttt paragraph ensuremath "
     "textasciicircum textasciitilde textbackslash begin end documentclass usepackage section "
     "allowdisplaybreaks addtolength textwidth textheight oddsidemargin topmargin perp prec succ prime circ "
-    "uparrow langle rangle"
+    "uparrow langle rangle log Pr ell"
 )
 AMS = "text operatorname substack mathfrak bm"
 KNOWN = {*GREEK.split(), *KERNEL.split(), *AMS.split()}

@@ -16,11 +16,14 @@ import numpy as np
 import planted
 import pytest
 import sympy as sp
+import test_planted_abstract
 import test_planted_allocation
+import test_planted_beyond
 import test_planted_curvature
 import test_planted_equivalents
 import test_planted_error_terms
 import test_planted_figure_five
+import test_planted_figure_four
 import test_planted_generated
 import test_planted_identities
 import test_planted_interference
@@ -28,6 +31,7 @@ import test_planted_joint
 import test_planted_kstep
 import test_planted_linearised
 import test_planted_losses
+import test_planted_nodes
 import test_planted_os_finite
 import test_planted_outcome_derivatives
 import test_planted_policy_gradient
@@ -111,11 +115,14 @@ RUN: Plan = {
 }
 PLANS = {
     **RUN,
+    **test_planted_abstract.PLAN,
     **test_planted_allocation.PLAN,
+    **test_planted_beyond.PLAN,
     **test_planted_curvature.PLAN,
     **test_planted_equivalents.PLAN,
     **test_planted_error_terms.PLAN,
     **test_planted_figure_five.PLAN,
+    **test_planted_figure_four.PLAN,
     **test_planted_generated.PLAN,
     **test_planted_identities.PLAN,
     **test_planted_interference.PLAN,
@@ -123,6 +130,7 @@ PLANS = {
     **test_planted_kstep.PLAN,
     **test_planted_linearised.PLAN,
     **test_planted_losses.PLAN,
+    **test_planted_nodes.PLAN,
     **test_planted_os_finite.PLAN,
     **test_planted_outcome_derivatives.PLAN,
     **test_planted_policy_gradient.PLAN,
@@ -148,7 +156,11 @@ def _to_be_planted() -> Iterator[str]:
     for found in pkgutil.iter_modules(verify.checks.__path__):
         module = import_module(f"verify.checks.{found.name}")
         for name, value in vars(module).items():
-            if name.startswith("_") or not callable(value) or value.__module__ != module.__name__:
+            if (
+                name.startswith("_")
+                or not callable(value)
+                or getattr(value, "__module__", "") != module.__name__
+            ):
                 continue
             if inspect.isclass(value):
                 continue

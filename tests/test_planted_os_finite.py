@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import sympy as sp
 import torch
@@ -84,14 +85,14 @@ def excess_one_step() -> Case:
         "one d less": printed.subs(nt.d, nt.d - 1),
     }
     kept = {name: goal(one) for name, one in wrong.items() if _far(one, printed)}
-    assert len(kept) >= 5
-    return Case(lambda p: check.excess_one_step(p, 3, 12, SEED), goal(printed), kept)
+    assert len(kept) >= 4
+    return Case(lambda p: check.excess_one_step(p, 3, 12, SEED, STANDARD), goal(printed), kept)
 
 
 def _far(one: sp.Expr, right: sp.Expr) -> bool:
-    """Off by more than twice the tolerance, 8 %."""
+    """Off by more than twice the tolerance, 15 %."""
     at = {nt.d: 3, nt.n: 12}
-    return bool(abs(one.subs(at) / right.subs(at) - 1) > 0.16)
+    return bool(abs(one.subs(at) / right.subs(at) - 1) > 0.3)
 
 
 def excess_scalar() -> Case:
@@ -104,12 +105,12 @@ def excess_scalar() -> Case:
         return value
 
     wrong = {
-        "half, as of the loss": goal(0.5),
+        "a third, without the fourth moment of w*": goal(1 / 3),
         "three halves": goal(1.5),
         "k − 1": goal(more=-1),
         "2n": goal(length=2),
     }
-    return Case(lambda p: check.excess_scalar(p, 100, 2, SEED), goal(), wrong)
+    return Case(lambda p: check.excess_scalar(p, 100, 2, SEED, STANDARD), goal(), wrong)
 
 
 def prompts_to_floor() -> Case:
@@ -123,7 +124,30 @@ def prompts_to_floor() -> Case:
     return Case(lambda p: check.prompts_to_floor(p, 3), right, wrong)
 
 
+def one_step_loss() -> Case:
+    def right(V: np.ndarray, Omega: np.ndarray, Phi: np.ndarray) -> float:
+        return float(((Omega + V @ Phi) ** 2).sum() / (2 * Phi.shape[1]))
+
+    wrong = {
+        "a bit": lambda V, Omega, Phi: right(V, Omega, Phi) * (1 + 1e-9),
+        "sign": lambda V, Omega, Phi: right(-V, Omega, Phi),
+        "Vᵀ": lambda V, Omega, Phi: right(V.T, Omega, Phi),
+        "exchanged": lambda V, Omega, Phi: right(V, Phi, Omega),
+        "not halved": lambda V, Omega, Phi: 2 * right(V, Omega, Phi),
+    }
+    return Case(lambda p: check.one_step_loss(p, SEED), right, wrong)
+
+
+def losses_and_miss() -> Case:
+    """S = I, w* = e_1 and a nilpotent M."""
+    X, w, V = 2**0.5 * np.eye(2), np.array([1.0, 0.0]), np.array([[-1.0, 0.0], [1.0, -1.0]])
+    wrong = {"loss": lambda *_: (1e-6, True), "solved in one step": lambda *_: (0.0, False)}
+    return Case(lambda p: check.losses_and_miss(p, X, w, V), lambda *_: (0.0, True), wrong)
+
+
 PLAN: Plan = {
+    "os_finite.one_step_loss": (one_step_loss,),
+    "os_finite.losses_and_miss": (losses_and_miss,),
     "os_finite.ends": (ends,),
     "os_finite.zero_loss": (zero_loss,),
     "os_finite.other_minimum": (other_minimum, same_minimum),

@@ -15,7 +15,7 @@ from mutations import Case, Plan, unnoticed
 
 from theory import revealed
 from theory.kstep_value import k_step_risk
-from theory.notation import I, V, n
+from theory.notation import I, Sigma_hat, V, k, n, w_star
 from theory.revealed import STEP, Q_l, Z_k, Z_next, at, chi, e_j, h_l, q_l, root
 from verify.checks import revealed as check
 from verify.checks.kstep import Chain, wide
@@ -25,10 +25,11 @@ from verify.revealed_law import (
     Law,
     answers_of,
     chains,
+    ends_of,
     errors_of,
     moments_agree,
     printed,
-    risks,
+    risks_of,
     step_agrees,
     two_steps_agree,
 )
@@ -129,14 +130,28 @@ def risk() -> Case:
         "sign": of(lambda c: replace(c, V=-c.V)),
         "diagonal Σ": of(lambda c: replace(c, Sigma=np.diag(np.diagonal(c.Sigma)))),
         "k + 1": of(lambda c: c, 1),
-        "factor": lambda c: risks(c) * 9 / 8,
-        "the last alone": lambda c: risks(c) * np.array([1, 9 / 8]),
-        "first for last": lambda c: risks(c)[::-1],
+        "factor": lambda c: risks_of(printed())(c) * 9 / 8,
+        "the last alone": lambda c: risks_of(printed())(c) * np.array([1, 9 / 8]),
+        "first for last": lambda c: risks_of(printed())(c)[::-1],
     }
-    return Case(lambda p: check.risk(p, at, SEED, QUICK), risks, wrong)
+    return Case(lambda p: check.risk(p, at, SEED, QUICK), risks_of(printed()), wrong)
+
+
+def ends() -> Case:
+    right = printed()
+    wrong = {
+        "step": V * Sigma_hat * w_star,
+        "sign": (I - V * Sigma_hat) ** k * w_star,
+        "k + 1": (I + V * Sigma_hat) ** (k + 1) * w_star,
+        "Vᵀ": (I + V.T * Sigma_hat) ** k * w_star,
+        "S first": (I + Sigma_hat * V) ** k * w_star,
+    }
+    cases = {name: ends_of(replace(right, end=one)) for name, one in wrong.items()}
+    return Case(lambda p: check.ends(p, chains(SEED), SEED), ends_of(right), cases)
 
 
 PLAN: Plan = {
+    "revealed.ends": (ends,),
     "revealed.answers": (answers,),
     "revealed.errors": (errors, drawn),
     "revealed.risk": (risk,),

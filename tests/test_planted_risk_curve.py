@@ -23,11 +23,11 @@ from verify.checks import risk_curve as check
 from verify.checks.risk_curve import Task
 from verify.profiles import PROFILES
 from verify.risk_curve_settings import (
+    APART,
     AT_EQUALITY,
     FEW_HELP,
     FEW_HURT,
     FIGURE_5,
-    MANY,
     SMALL_R,
     exact_at,
     exact_number,
@@ -152,9 +152,9 @@ def above(operator: str) -> Case:
     def make(C1: float, C2: float) -> Callable[[float], float]:
         return lambda beta: C1 + C2 / (beta - 1)
 
-    at_two, far = exact_at([2.0, 1e15], MANY)
+    at_two, far = exact_at([2.0, 1e15], APART)
     ends = {
-        "first order": [number(x, MANY) for x in (formulas.FLOOR, formulas.DECAY)],
+        "first order": [number(x, APART) for x in (formulas.FLOOR, formulas.DECAY)],
         "minimiser": [far, at_two - far],
     }
     floor, decay = ends.pop(operator)
@@ -169,7 +169,7 @@ def above(operator: str) -> Case:
         "no floor": make(0.0, decay),
         "the other Ṽ": make(other[0], other[1]),
     }
-    return Case(lambda p: check.above(p, MANY, operator, SEED, STANDARD), make(floor, decay), wrong)
+    return Case(lambda p: check.above(p, APART, operator, SEED, STANDARD), make(floor, decay), wrong)
 
 
 def gap() -> Case:

@@ -143,7 +143,7 @@ def read(
     form = predict.limits(printed(letter))[which]
 
     def value(of: sp.Expr) -> list[float]:
-        return [predict.anywhere(task, DEFINITIONS, of.subs(bs.rho_pre, R(1, 10)))] * len(combine)
+        return [predict.anywhere(task, DEFINITIONS, of.subs(bs.rho_pre, R(task.pre[0])))] * len(combine)
 
     def run(prediction: list[float]) -> Any:
         return check.errors(prediction, combine, (task,), "planted", SEED, STANDARD, delta=delta)
@@ -182,7 +182,7 @@ def small_r() -> Case:
         "A⁻¹ for L": bs.average(mu[k] * linearised),
         "before": bs.average(mu[k] * calculus.risk_before[k]),
     }
-    return read("n", 0, np.array([[-2.0, 5.0]]) / 3, task, wrong, 0.2)
+    return read("n", 0, np.array([[-5.0, 11.0]]) / 6, task, wrong, 7e-2)
 
 
 def figure() -> Case:
@@ -280,7 +280,30 @@ def coupling() -> Case:
     return Case(lambda p: columns.coupling(p, SEED), right, wrong)
 
 
+def squares() -> Case:
+    level = printed("c").args[2]
+    task = predict.of_task(check.GENERIC).defined(DEFINITIONS[:1])  # ā
+
+    def made(finite: sp.Expr, end: sp.Expr) -> Callable[[int], Array]:
+        def levels(d: int) -> Array:
+            sized = task.with_scalar(nt.d, float(d))
+            return np.array([sized.of(form, block) for form in (finite, end) for block in (1, 2, 3)])
+
+        return levels
+
+    finite, end = level.args[0], level.args[3]
+    noise = bs.aspect * calculus.a_bar * bs.a[k]
+    wrong = {
+        "γā left out": made(finite - noise, end - noise),
+        "γā twice": made(finite + noise, end + noise),
+        "1/d left out": made(end, end),
+        "half as much again": made(1.5 * finite, 1.5 * end),
+    }
+    return Case(lambda p: check.squares(p, check.GENERIC, SEED, STANDARD), made(finite, end), wrong)
+
+
 PLAN: Plan = {
+    "sft_limit.squares": (squares,),
     "sft_limit.parts": _cases([*traces(), *parts(), error()]),
     "sft_limit.errors": (spike, start, end, small_r, figure),
     "sft_columns.law": (law,),

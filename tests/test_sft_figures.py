@@ -153,7 +153,7 @@ def test_where_a_figure_goes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["3", "--out", "."], "figure=3: must be 1, 2 or 5"),
+        (["6", "--out", "."], "figure='6': must be 1, 2, 3, 4, 5 or fig-1, fig-2, fig-3, fig-4"),
         (["1", "--out", "x.txt"], "out='x.txt': must be an existing folder, or a .png, .pdf or .svg file"),
         (["1", "--out", "no/such/x.png"], "out='no/such/x.png': must be"),
         (["2", "--out", ".", "--workers", "0"], "workers=0: must be an integer of at least 1"),

@@ -109,6 +109,7 @@ def many_steps(length: int, steps: int) -> float:
 
 _V_OS = nt.matrix("V_OS", d, d, r"\widetilde{V}_{\mathrm{OS}}")
 _C_K = nt.scalar_symbol("c_OS", r"c_{\mathrm{OS}}", positive=True)
+_C = {steps: nt.scalar_symbol(f"c_{steps}", f"c_{{{steps}}}", positive=True) for steps in (2, 3)}
 _J = nt.matrix("J", d, d, "J")
 _S = nt.Sigma_hat
 
@@ -135,7 +136,11 @@ register(
         "ext-os.b",
         BEYOND,
         "The isotropic fixed point at k = 2: the one real root",
-        sp.Eq(by_power(isotropic_stationarity(2), c), 0, evaluate=False),
+        nt.Chain(
+            nt.Expectation(sp.Trace(_S * (c * _S - I) ** 3)) / d,
+            by_power(isotropic_stationarity(2), c),
+            sp.Integer(0),
+        ),
         assumptions=("A = I", "minimum over Ṽ = −cI"),
         depends_on=("ext-kstep.d",),
         note="Degree 2k − 1 in general; at k = 1 it gives c = n/(n + d + 1).  The minimum over all Ṽ at "
@@ -161,11 +166,13 @@ register(
     Statement(
         "ext-os.d",
         BEYOND,
-        "The isotropic fixed point as prompts grow long, at k = 2",
-        nt.Tends(n * (1 - _C_K), n, sp.oo, large_length_correction(2)),
+        "The isotropic fixed point as prompts grow long, at k = 2 and 3",
+        nt.Lines(
+            *(nt.Tends(n * (1 - c_k), n, sp.oo, large_length_correction(steps)) for steps, c_k in _C.items())
+        ),
         assumptions=("A = I", "minimum over Ṽ = −cI", "d fixed"),
         depends_on=("ext-os.b",),
-        note="x_1 = d + 1, x_3 = (10d³ + 47d² + 122d + 101)/(5(2d² + 5d + 5)).  Supervision with rate η "
+        note="At k = 1 it is d + 1.  Supervision with rate η "
         "tends to η instead: its error after k steps is (1 − η)^k at n = ∞, that of outcome supervision 0.",
     )
 )

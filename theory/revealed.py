@@ -100,7 +100,7 @@ q_l, h_l, z_l = (nt.matrix(f"{name}_l", d, 1, f"{name}_{{l}}") for name in "qhz"
 Q_l = nt.matrix("Q_l", d, at, "Q_{l}")
 Q_k, Z_k = (nt.matrix(f"{name}_k", d, k, f"{name}_{{k}}") for name in "QZ")
 Z_next = nt.matrix("Z_j+1", d, j + 1, "Z_{j+1}")
-e_j, e_next, e_k = (nt.matrix(f"e_{i}", d, 1, f"e_{{{i}}}") for i in ("j", "j+1", "k"))
+e_0, e_j, e_next, e_k = (nt.matrix(f"e_{i}", d, 1, f"e_{{{i}}}") for i in ("0", "j", "j+1", "k"))
 root = nt.matrix("Sigma_root", d, d, r"\Sigma^{1/2}", symmetric=True)
 
 REVEALED = chi[n - at + 1] * q_l + (I - Q_l * Q_l.T) * h_l
@@ -134,7 +134,7 @@ register(
         "k steps of the model from k directions: the law of the error",
         nt.Lines(
             SameLaw(nt.NormSquared(e_k), nt.NormSquared((I + V * Sigma_hat) ** k * w_star)),
-            nt.Listing(sp.Eq(e_next, STEP, evaluate=False), sp.Eq(sp.Symbol("e_0"), sp.Symbol("w^{*}"))),
+            nt.Listing(sp.Eq(e_next, STEP, evaluate=False), sp.Eq(e_0, w_star, evaluate=False)),
         ),
         assumptions=(
             "W̃ = I, w_0 = 0, x ~ N(0, Σ) independent, any d, n, k ≥ 1",

@@ -345,7 +345,7 @@ register(
         "Long prompts, V that commutes with A: each eigenvalue on its own",
         sp.Eq(
             limit,
-            nt.Label(r"\min_{i}", EACH_LIMIT),
+            2 / k * nt.Label(r"\min_{i}", EACH_LIMIT * k / 2),
             evaluate=False,
         ),
         assumptions=("population loss at n = ∞", "a_i eigenvalues of A", "x_i = 1 + v_i a_i", "least over i"),

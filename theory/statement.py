@@ -95,6 +95,7 @@ _ORDER = (
     "lem-C.",
     "app-D",
     "app-E",
+    "abs-",
     "ext-",
 )
 _REGISTRY: dict[str, Statement] = {}

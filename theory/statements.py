@@ -34,4 +34,5 @@ from theory import (  # noqa: F401, I001
     inverse_trace,
     os_finite,
     revealed,
+    abstract,
 )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +16,12 @@ from theory.statement import select
 from theory.wishart import TERM_LIMIT
 from verify.ledger import load_statements, store
 from verify.ledger.kills import committed_kills
+from verify.one_line import one_line_errors
 from verify.output import latex as tex
 from verify.output.progress import progress_bar
 from verify.output.table import STYLES, counts, evidence_table, ledger_table, rendered
 from verify.profiles import profile_named
+from verify.sweep_cli import app as sweep_app
 
 app = typer.Typer(
     add_completion=False,
@@ -30,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Statement-by-statement checks of the theory of arXiv:2603.01293.",
 )
+
+app.add_typer(sweep_app, name="sweep")
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Statements; all if none is named.")]
 
@@ -40,34 +41,6 @@ def _streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _told() -> tuple[type[Exception], ...]:
-    """The errors whose message says all there is to say: bad input, no file, no memory, divergence."""
-    # Where numerics is not loaded, which takes a while, it has raised nothing.
-    numerics = sys.modules.get("numerics.errors")
-    own = (numerics.ArgumentError, numerics.Diverged) if numerics else ()
-    return (ArgumentError, OSError, MemoryError, *own)
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """One line on stderr: bad input has exit status 2, what fails on good input 1."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # whoever read the output has gone, which Click takes as the end
-    except _told() as error:
-        typer.echo(f"error: {' '.join(str(error).split()) or type(error).__name__}", err=True)
-        if isinstance(error, OSError):
-            _drop_output()
-        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
-
-
-def _drop_output() -> None:
-    """What a full disk did not take of stdout is not tried again at exit, which would end in a traceback."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print(*parts: RenderableType) -> None:
@@ -89,7 +62,7 @@ def _rows(ids: list[str]) -> list[store.Row]:
 
 
 @app.command()
-@_one_line_errors()
+@one_line_errors()
 def ledger(json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False) -> None:
     """All verdicts: the committed ones, replaced where the last run here has newer ones."""
     rows = store.current_rows()
@@ -102,7 +75,7 @@ def ledger(json: Annotated[bool, typer.Option("--json", help="Print the rows as 
 
 
 @app.command()
-@_one_line_errors()
+@one_line_errors()
 def show(id: Annotated[str, typer.Argument(metavar="ID", help="A statement.")]) -> None:
     """One statement in full: formulas as LaTeX, verdict, evidence, the two routes to it."""
     from verify.routes.report import lines, routes  # here, because it reads all the source
@@ -129,7 +102,7 @@ def show(id: Annotated[str, typer.Argument(metavar="ID", help="A statement.")]) 
 
 
 @app.command()
-@_one_line_errors()
+@one_line_errors()
 def verify(
     ids: Ids = None,
     profile: Annotated[str, typer.Option(help="quick, standard or thorough.")] = "standard",
@@ -146,7 +119,7 @@ def verify(
 
 
 @app.command()
-@_one_line_errors()
+@one_line_errors()
 def mutate(
     ids: Ids = None,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
@@ -171,7 +144,7 @@ def mutate(
 
 
 @app.command()
-@_one_line_errors()
+@one_line_errors()
 def risk(
     k: Annotated[int, typer.Argument(metavar="K", help="Steps of the chain of thought.")],
     with_w: Annotated[bool, typer.Option("--with-w", help="Keep W̃ instead of W̃ = I.")] = False,
@@ -188,7 +161,7 @@ def risk(
 
 
 @app.command()
-@_one_line_errors()
+@one_line_errors()
 def overthinking(
     d: Annotated[int, typer.Option(help="Dimension.")] = 5,
     n: Annotated[int, typer.Option(help="Prompt length.")] = 10,
@@ -206,7 +179,7 @@ def overthinking(
 
 
 @app.command()
-@_one_line_errors()
+@one_line_errors()
 def stability(
     d: Annotated[int, typer.Option(help="Dimension, even.")] = 20,
     n: Annotated[int, typer.Option(help="Prompt length.")] = 40,
@@ -226,7 +199,7 @@ def stability(
 
 
 @app.command()
-@_one_line_errors()
+@one_line_errors()
 def plan(
     n: Annotated[int | None, typer.Option(help="Prompt length, in all its roles.")] = None,
     weights: Annotated[str | None, typer.Option(help="Shares of the blocks, as .5,.5.")] = None,
@@ -266,21 +239,26 @@ def plan(
 
 
 @app.command()
-@_one_line_errors()
+@one_line_errors()
 def figure(
-    number: Annotated[int, typer.Argument(metavar="1|2|5", help="Which figure of the paper.")],
+    name: Annotated[str, typer.Argument(metavar="1|2|3|4|5", help="Which figure of the paper, or fig-1 ….")],
     out: Annotated[Path, typer.Option(help="Folder for a .png and a .pdf, or one file.")],
     workers: Annotated[int, typer.Option(help="Processes that simulate.")] = 2,
+    runs: Annotated[int | None, typer.Option(help="Of Figures 3 and 4: runs that are averaged.")] = None,
+    device: Annotated[str | None, typer.Option(help="Of Figures 3 and 4: cpu, cuda or auto.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Of Figures 3 and 4: float64 or float32.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Of Figures 3 and 4: paper, or small for 3.")] = None,
 ) -> None:
-    """A figure of the paper with the exact limit and the simulation in one."""
-    from verify.output import sft_figures as view  # here, because it loads torch
+    """A figure of the paper: the simulation, and the exact limit where there is one."""
+    from verify.output import figures  # here, because it loads torch
 
-    for path in view.make(number, out, workers):
-        typer.echo(path)
+    settings = {"runs": runs, "device": device, "dtype": dtype, "profile": profile}
+    for line in figures.make(name, out, workers, **settings):
+        typer.echo(line)
 
 
 @app.command()
-@_one_line_errors()
+@one_line_errors()
 def latex(
     ids: Ids = None,
     out: Annotated[

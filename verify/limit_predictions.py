@@ -164,7 +164,7 @@ def columns(form: sp.MatrixExpr, factors: Iterable[sp.Eq] = ()) -> Callable[[Nor
     root, unit, h, w = sp.Matrix(d, d, sp.symbols("r:9")), *(sp.Matrix(sp.symbols(f"{a}:3")) for a in "uhw")
     known = {sft_limit.root: root, nt.A: root**2, sft_limit.u_hat: unit, sft_limit.h: h, nt.w_star: w}
     column_of = entries(form, known).subs({each.lhs: each.rhs for each in factors})
-    column_of = column_of.subs({sft_limit.xi: (unit.T * h)[0], nt.d: d})
+    column_of = column_of.subs({sft_limit.xi: (unit.T * h)[0], nt.d: d, nt.B: 1})
     names = ([*root], [*unit], [*h], [*w], sft_limit.norm_u, sft_limit.chi_square, nt.n)
     made = sp.lambdify(names, list(column_of))
 

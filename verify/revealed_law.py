@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 
 from theory import exact, revealed
 from theory import notation as nt
-from theory.kstep import SIGMA, V, k_step_risk_expr
-from theory.kstep_value import k_step_risk
+from theory.kstep import SIGMA, V
+from theory.lower import lower_matrix
 from theory.statement import registry
+from theory.wishart import expectation
 from theory.words.evaluate import evaluate
+from theory.words.poly import Scalar
 from verify.checks import revealed as check
 from verify.checks.kstep import Chain
 from verify.checks.points import exact_array, rational
+from verify.surface import value
 
 Array = NDArray[Any]
 Source = np.random.Generator
@@ -38,17 +41,20 @@ CHAINS = ((4, 4, 2), (3, 2, 4))  # n = d; fewer rows than steps and more steps t
 
 @dataclass(frozen=True)
 class Law:
-    """What ``ext-revealed`` prints: z_l, where it is zero, GᵀGQ_k from Z_k, and the step."""
+    """What ``ext-revealed`` prints: z_l, where it is zero, GᵀGQ_k from Z_k, e_0, the step, and the vector
+    whose norm is that of e_k."""
 
     z: sp.Expr
     zero: sp.Basic
     gram: sp.Expr
+    start: sp.Expr
     step: sp.Expr
+    end: sp.Expr
 
     def freedom(self, number: int, n: int) -> int:
-        """The index of χ in z_l."""
-        (index,) = self.z.atoms(sp.Indexed)
-        return int(index.indices[0].subs({revealed.at: number, nt.n: n}))
+        """The index of χ in z_l; 0 where z_l has none."""
+        found = [int(chi.indices[0].subs({revealed.at: number, nt.n: n})) for chi in self.z.atoms(sp.Indexed)]
+        return found[0] if found else 0
 
     def vanishes(self, number: int, n: int) -> bool:
         return bool(self.zero.subs({revealed.at: number, nt.n: n}))
@@ -56,8 +62,10 @@ class Law:
 
 def printed() -> Law:
     gram, listing = registry()["ext-revealed.a"].printed.args
-    _, steps = registry()["ext-revealed.b"].printed.args
-    return Law(listing.args[0].args[1], listing.args[1].args[0], gram.args[1], steps.args[0].rhs)
+    same, steps = registry()["ext-revealed.b"].printed.args
+    step, start = (line.rhs for line in steps.args)
+    (end,) = same.args[1].args  # of a norm
+    return Law(listing.args[0].args[1], listing.args[1].args[0], gram.args[1], start, step, end)
 
 
 def evaluated(expression: Any, given: Mapping[sp.Basic, Array], scalars: Mapping[sp.Symbol, int]) -> Array:
@@ -95,9 +103,8 @@ def draw_z(law: Law, q: list[Array], n: int, chi: Chi, normal: Normal) -> Array:
     number = len(q)
     if law.vanishes(number, n):
         return np.zeros_like(q[-1])
-    (index,) = law.z.atoms(sp.Indexed)
     given = {
-        index: chi(law.freedom(number, n), size),
+        **{index: chi(law.freedom(number, n), size) for index in law.z.atoms(sp.Indexed)},
         revealed.q_l: q[-1],
         revealed.Q_l: np.concatenate(q, axis=2),
         revealed.h_l: normal(d, size),
@@ -164,7 +171,8 @@ def errors_of(law: Law) -> check.DrawErrors:
     def draw(at: Chain, size: int, source: Source) -> Array:
         values, vectors = np.linalg.eigh(at.Sigma)
         root = (vectors * np.sqrt(values)) @ vectors.T
-        gram, miss, found = Revealed(law, at.n, source), source.normal(size=(size, len(root), 1)), []
+        gram, star, found = Revealed(law, at.n, source), source.normal(size=(size, len(root), 1)), []
+        miss = evaluated(law.start, {nt.w_star: star}, {})
         for _ in range(at.k):
             _, Z, sizes = gram.ask(root @ miss)
             known = {revealed.e_j: miss, nt.V: at.V[None], revealed.root: root[None], revealed.Z_next: Z}
@@ -217,9 +225,16 @@ def step_agrees(law: Law) -> bool:
     block, root, Z, e = (rational(d, cols, f"rs{i}") for i, cols in enumerate((d, d, j + 1, 1)))
     root = root + root.T
     symbols = (nt.V, revealed.root, revealed.Z_next, revealed.e_j)
-    given = {s: exact_array(value)[None] for s, value in zip(symbols, (block, root, Z, e), strict=True)}
+    given = {s: exact_array(one)[None] for s, one in zip(symbols, (block, root, Z, e), strict=True)}
     found = evaluated(law.step, given, {nt.d: d, nt.n: n, nt.j: j})[0]
     return sp.Matrix(found) == e + block * exact.covariance(root * Z) * sp.Rational(j + 1, n) * e
+
+
+@cache
+def risk_of_end(law: Law, steps: int) -> Scalar:
+    """The mean of the squared norm that the print ends at, over w* ~ N(0, I) and prompts."""
+    miss = lower_matrix(law.end.xreplace({nt.w_star: nt.I}).subs(nt.k, steps))
+    return expectation(miss.norm2(), nt.letter_of(nt.Sigma_hat), SIGMA, nt.n)
 
 
 @cache
@@ -231,14 +246,29 @@ def two_steps_agree(law: Law) -> bool:
         given = {V: exact_array(block), SIGMA: exact_array(root * root.T)}
         freedom = {number: 0 if law.vanishes(number, n) else law.freedom(number, n) for number in (1, 2)}
         found = revealed.two_step_risk(block, root, n, freedom)
-        if found != evaluate(k_step_risk_expr(2), given, {nt.n: n}):
+        if found != evaluate(risk_of_end(law, 2), given, {nt.n: n}):
             return False
     return True
 
 
-def risks(at: Chain) -> Array:
-    """After 1, …, k steps, from the exact engine."""
-    return np.array([k_step_risk(at.V, at.Sigma, at.n, j) for j in range(1, at.k + 1)])
+def risks_of(law: Law) -> Callable[[Chain], Array]:
+    """The means after 1, …, k steps."""
+
+    def at(chain: Chain) -> Array:
+        given = {V: chain.V, SIGMA: chain.Sigma}
+        return np.array(
+            [evaluate(risk_of_end(law, j), given, {nt.n: chain.n}) for j in range(1, chain.k + 1)]
+        )
+
+    return at
+
+
+def ends_of(law: Law) -> check.Ends:
+    """‖e_k‖² of a prompt with covariance S and task w*."""
+    norm = nt.NormSquared(law.end)
+    return lambda at, S, star: float(
+        value(norm, {nt.V: at.V, nt.Sigma_hat: S, nt.w_star: star[:, None], nt.k: at.k})
+    )
 
 
 def chains(seed: int) -> list[Chain]:

@@ -21,7 +21,9 @@ from verify.checks.risk_curve import Task
 
 FEW_HELP = Task(2 / 3, 0.5, 0.9, 0.4, 0.25)
 FEW_HURT = Task(1 / 4, 1.5, 0.7, 0.5, 0.5)
-MANY = replace(FEW_HURT, aspect=0.25)
+APART = replace(FEW_HURT, aspect=0.25)  # where Ṽ_* and V_S + V_N are far apart for many prompts
+# Where few terms of C₁, or of C₂, are small.
+MANY, NOISY = Task(2 / 3, 1.0, 0.4, 0.8, 0.25), Task(1 / 2, 2.0, 1.2, 0.3, 0.5)
 SMALL_R = Task(1 / 2, 0.5, 0.9, 0.02, 0.0625)  # and small γ, in the condition of Proposition B.2 (iii)
 AT_EQUALITY = Task(1 / 2, 1.0, 0.9, 0.002, 0.125)  # μ₁ = ρ²/(1 + ρ²)
 TINY = (replace(FEW_HELP, r=1e-4), replace(SMALL_R, first=3 / 4, r=1e-4))

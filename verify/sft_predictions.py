@@ -145,12 +145,15 @@ def next_error(of: Task, step_size: float, c_k: float, error: Array) -> Array:
 
 
 def curvature_bound(form: str) -> Callable[[Any], Any]:
-    """The printed bound on c_k as a function of η."""
+    """The printed bound on c_k as a function of η, infinite where it divides by zero."""
 
     def at(eta: Any) -> Any:
         found = getattr(registry()["thm-4.2-proof.f"], form)
         found = found.args[1] if isinstance(found, sp.Implies) else found
-        return value(found.rhs, {nt.eta: eta})
+        try:
+            return value(found.rhs, {nt.eta: eta})
+        except ZeroDivisionError:
+            return float("inf")
 
     return at
 

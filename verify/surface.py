@@ -174,6 +174,10 @@ def _is_matrix(found: Any) -> bool:
     return isinstance(found, sp.MatrixBase) or np.ndim(found) > 0
 
 
+def _entrywise(left: Any, right: Any) -> Any:
+    return left.multiply_elementwise(right) if isinstance(left, sp.MatrixBase) else left * right
+
+
 def _relation(evaluation: _Evaluation, node: Any) -> Any:
     return node.func(evaluation.value(node.lhs), evaluation.value(node.rhs))
 
@@ -187,6 +191,7 @@ _RULES: tuple[tuple[Any, Rule], ...] = (
     (sp.Sum, lambda e, node: e.total(node.function, [tuple(limit) for limit in node.limits])),
     (nt.MatrixSum, lambda e, node: e.total(node.args[0], [node.args[1:]])),
     (sp.Inverse, lambda e, node: e.inverse(node)),
+    (sp.HadamardProduct, lambda e, node: reduce(_entrywise, e.parts(node))),
     (sp.Transpose, lambda e, node: e.value(node.arg).T),
     (nt.Pinv, lambda e, node: e.pinv(node)),
     (sp.Trace, lambda e, node: e.trace(node)),

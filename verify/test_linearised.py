@@ -299,9 +299,9 @@ def _turned():
 def test_linearised_risk(ledger, profile, seed):
     near, far = ONE, {**ONE, "eta": 0.9}  # x = 0.58 and 1.3
     cases = {
-        "a": (False, False, ((near, 0.3, 0.1), (near, 0.6, 0.2))),
+        "a": (False, False, ((near, 0.3, 0.1), (far, 0.6, 0.2))),
         "b": (True, False, ((far, 2.5, 0.1),)),
-        "c": (False, True, ((near, 0.4, 0.1),)),
+        "c": (False, True, ((near, 0.4, 0.1), (far, 0.4, 0.1))),
     }
     for part, (over, complete, places) in cases.items():
         id = f"ext-sft-linear.{part}"

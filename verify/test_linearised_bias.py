@@ -78,11 +78,11 @@ def parts_of_mean(printed):
     return [substitute(printed_scalar(side), parts_in_words()) for side in printed.args]
 
 
-def combination(printed):
-    """A printed sum of two means as a function of the one without and the one with V_N."""
+def combination(printed, scalars=None):
+    """A printed sum of two means as a function of the one without and the one with V_N, up to a factor."""
     first, second = sp.symbols("first second")
     means = printed.atoms(nt.Expectation)
-    body = printed.xreplace({x: second if x.has(fm.V_N) else first for x in means})
+    body = printed.xreplace({x: second if x.has(fm.V_N) else first for x in means}).subs(scalars or {})
     scale = sp.diff(body, first).subs({first: 0, second: 0}) or sp.Integer(1)
     return sp.lambdify([first, second], sp.cancel(body / scale))
 

@@ -75,7 +75,8 @@ def test_given_tasks(ledger, profile, seed):
     ledger.record("eq-C.16.b", symbolic(same, "two independent prompts, general d, n", kind="derivation"))
     stated = form("eq-C.16.c").rhs
     factor, total = stated.args if isinstance(stated, sp.MatMul) else (1, stated)
-    same = lw.quadratic().equals(sum_over_two(total.args[0]) * factor)
+    over_all = total.args[2:] == (1, nt.B)  # prompts
+    same = over_all and lw.quadratic().equals(sum_over_two(total.args[0]) * factor)
     ledger.record("eq-C.16.c", symbolic(same, "a sum over pairs of prompts, any Q", kind="derivation"))
     A, tasks = sp.Matrix([[2, 1], [1, 3]]), (sp.Matrix([1, -2]), sp.Matrix([3, 1]))
     values = {nt.letter_of(nt.A): exact_array(A), nt.letter_of(noise.u): exact_array(tasks[0])}
@@ -98,7 +99,7 @@ def test_given_tasks(ledger, profile, seed):
     )
     for id, prediction, measure, what in measured:
         ledger.record(id, check.given_tasks(prediction, measure, of, what, seed(id), profile))
-    of = training(3, 3, 3, seed("weighted"))
+    of = training(3, 4, 5, seed("weighted"))
 
     def whole(E, of):
         return E @ torch.from_numpy(weights(of)) @ E.mT
@@ -364,7 +365,12 @@ def test_term_two(ledger, profile, seed):
     )
     for d, n, B in ((3, 4, 10), (7, 4, 2)):
         of = training(d, n, B, seed(f"term {d}"))
-        combined = combination(form("eq-C.37").rhs)
+        anywhere = {
+            aspect: sp.Rational(2, 3),
+            Sigma_bar: sp.Rational(5, 7),
+            nt.d: 3,
+        }  # a common factor of both means
+        combined = combination(form("eq-C.37").rhs, anywhere)
         found = check.split_mean(combined, of, False, seed(f"mean II {d}"), profile)
         ledger.record("eq-C.37", found)
     sets = [*below(seed), *above(seed)]

@@ -13,7 +13,7 @@ from theory.kstep import c
 from theory.os_limits import turn
 from theory.statement import registry
 from verify.checks import os_limits as check
-from verify.checks.kstep import Chain, risk_at_nodes
+from verify.checks.kstep import Chain, gradient_at_nodes, risk_at_nodes
 from verify.checks.points import rational
 from verify.checks.run import exact as symbolic
 from verify.surface import value
@@ -21,7 +21,7 @@ from verify.test_kstep import squared_miss
 
 
 @pytest.mark.statements("ext-os.a")
-def test_one_step(ledger, seed):
+def test_one_step(ledger, profile, seed):
     id = "ext-os.a"
     whole = registry()[id].printed.rhs
     a, b, t, v = sp.symbols("a b t v", positive=True)
@@ -48,14 +48,14 @@ def test_one_step(ledger, seed):
         id, symbolic(holds, "Gaussian moments, (d,n) = (1,3), (2,1), (2,2), slope 0 along a random line")
     )
     goal = lambda A, n, k: _numbers(explicit(whole, {nt.A: sp.Matrix(A)}, {nt.n: n, nt.d: len(A)}))  # noqa: E731
-    ledger.record(id, check.trained(goal, "dense", 6, 1, seed("one step")))
+    ledger.record(id, check.trained(goal, "dense", 6, 1, seed("one step"), profile))
 
 
 @pytest.mark.statements("ext-os.b")
-def test_isotropic(ledger, seed):
+def test_isotropic(ledger, profile, seed):
     id = "ext-os.b"
-    claim = registry()[id].printed
-    printed = claim.lhs - claim.rhs
+    _, slope, still = registry()[id].printed.args
+    printed = slope - still
     general = kstep.collapse(
         kstep.k_step_risk_expr(2), lambda word: nt.d * (-c) ** sum(f.letter == kstep.V for f in word)
     )
@@ -68,17 +68,19 @@ def test_isotropic(ledger, seed):
         holds = holds and sp.expand(sp.diff(along, c) / (4 * d) - at) == 0
         one_root = one_root and len(sp.real_roots(sp.Poly(at, c))) == 1
     ledger.record(id, symbolic(holds and one_root, "Gaussian moments and Sturm, (d,n) = (1,2), (2,2), (3,1)"))
-    for k in (2, 3):
-        root_of = printed if k == 2 else os_limits.isotropic_stationarity(k)
-        goal = lambda A, n, k, at=root_of: -_root(at, len(A), n) * np.eye(len(A))  # noqa: E731
-        # n = 6 is well below the length at which it becomes a saddle, 15 and 14.
-        ledger.record(id, check.trained(goal, "isotropic", 6, k, seed("isotropic")))
+    # At Ṽ = −cI the gradient of the risk is −4 times what is printed, on the diagonal.
+    points = [Chain(-0.6 * np.eye(d), np.eye(d), np.eye(d), n, 2) for d, n in ((1, 2), (2, 3), (3, 2))]
+    stated = lambda at: -4 * value(printed, {nt.V: at.V, nt.n: at.n, c: -at.V[0, 0]}) * np.eye(len(at.V))  # noqa: E731
+    ledger.record(id, gradient_at_nodes(stated, points))
+    goal = lambda A, n, k: -_root(printed, len(A), n) * np.eye(len(A))  # noqa: E731
+    # n = 6 is well below the length at which it becomes a saddle, 15.
+    ledger.record(id, check.trained(goal, "isotropic", 6, 2, seed("isotropic"), profile))
 
 
 @pytest.mark.statements("ext-os.c")
-def test_saddle(ledger, seed):
+def test_saddle(ledger, profile, seed):
     id = "ext-os.c"
-    printed = sp.expand(registry()[id].printed.args[1])
+    printed = sp.expand(registry()[id].printed.args[1].subs(nt.d, 2))
     (onset,) = os_limits.turning_onset(2)
     signs = []
     for n in (14, 15, 10**6):
@@ -104,12 +106,13 @@ def test_saddle(ledger, seed):
     chains = [Chain(turned, np.eye(2), np.eye(2), n, 2) for n in (2, 3)]
     ledger.record(id, risk_at_nodes(stated, chains))
     goal = lambda A, n, k: _turned_minimum(printed.subs(nt.n, n))  # noqa: E731
-    ledger.record(id, check.trained(goal, "isotropic", 60, 2, seed("rotated"), 4000))
+    ledger.record(id, check.trained(goal, "isotropic", 60, 2, seed("rotated"), profile, 2000))
 
 
 def _root(stationarity, d, n):
-    (root,) = sp.real_roots(sp.Poly(stationarity.subs({nt.d: d, nt.n: n}), c))
-    return float(root.evalf(17))
+    """The one real root, and no number where there is another number of them."""
+    found = sp.real_roots(sp.Poly(stationarity.subs({nt.d: d, nt.n: n}), c))
+    return float(found[0].evalf(17)) if len(found) == 1 else np.nan
 
 
 def _turned_minimum(risk):
@@ -128,22 +131,31 @@ def _numbers(matrix):
 
 
 @pytest.mark.statements("ext-os.d")
-def test_long_prompts(ledger, seed):
+def test_long_prompts(ledger, profile, seed):
     id = "ext-os.d"
-    printed = registry()[id].printed.args[3]
-    derived = os_limits.isotropic_stationarity(2).subs(c, 1 - printed / nt.n)
-    order = sp.limit(sp.together(derived * nt.n**2), nt.n, sp.oo)
+    printed = {k: line.args[3] for k, line in zip((2, 3), registry()[id].printed.args, strict=True)}
+    vanish = True
+    for k, correction in printed.items():
+        derived = sp.together(os_limits.isotropic_stationarity(k).subs(c, 1 - correction / nt.n))
+        above, below = (sp.degree(part, nt.n) for part in sp.fraction(sp.cancel(derived)))
+        vanish = vanish and above + k < below
     ledger.record(
-        id, symbolic(order == 0, "terms of order 1, 1/n, 1/n² vanish, general d", kind="derivation")
+        id, symbolic(vanish, "terms of order 1 … n^−k vanish, k = 2, 3, general d", kind="derivation")
     )
     for k in (2, 3):
-        correction = printed if k == 2 else os_limits.large_length_correction(k)
-        ledger.record(id, check.long_prompts(_of_dimension(correction), k))
-    ledger.record(id, check.long_prompts_sampled(_of_dimension(printed), 2, seed("long")))
+        ledger.record(id, check.long_prompts(_of_dimension(printed[k]), k))
+    sampled = _of_dimension(printed[2])
+    ledger.record(id, check.long_prompts_sampled(sampled, 2, seed("long"), profile))
 
 
 def _of_dimension(correction):
-    return lambda d: float(correction.subs(nt.d, d))
+    """A limit for each d, infinite where the print divides by zero or leaves n in it."""
+
+    def at(d):
+        found = correction.subs(nt.d, d)
+        return float(found) if found.is_number and found.is_finite else np.inf
+
+    return at
 
 
 @pytest.mark.statements("ext-os.e")

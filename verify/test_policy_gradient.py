@@ -18,10 +18,13 @@ from theory.words.letters import Letter
 from theory.words.poly import identity, letter
 from verify import policy_gradient_predictions as predict
 from verify.checks import policy_gradient as check
+from verify.checks import policy_nodes as exactly
 from verify.checks import precision_policy as precisely
 from verify.checks.points import rational
 from verify.checks.run import exact as symbolic
+from verify.surface import value
 
+R = sp.Rational
 R = sp.Rational
 SIZES = ((1, 2, 3), (2, 1, 2), (2, 3, 1))  # (d, n, k)
 AT = 36  # policies whose gradient is not small beside its spread
@@ -52,21 +55,22 @@ def zero(matrix: sp.Matrix) -> bool:
 def test_expected_gradient(ledger, profile, seed):
     id = "ext-rl.a"
     scale, loss = predict.slope_factor(printed(id))
-    assert loss == nt.Label(nt.L_OS, nt.V, nt.W)
+    named = loss == nt.Label(nt.L_OS, nt.V, nt.W)
     error = letter(nt.letter_of(pg.e))
     derived = pg.first_moment().equals(error * scale)
-    ledger.record(id, symbolic(derived, "E[(R − b)z]/σ ∝ e, then Jᵀ; general d", kind="derivation"))
+    ledger.record(id, symbolic(named and derived, "E[(R − b)z]/σ ∝ e, then Jᵀ; general d", kind="derivation"))
     holds = True
     for d, n, k in SIZES:
         at = rational_policy(d, n, k, R(2, 3), with_W=True)
         assert not zero(at.gradient)
-        holds = holds and zero(at.mean(constant(R(1, 5))) - scale * at.gradient)
+        holds = holds and named and zero(at.mean(constant(R(1, 5))) - scale * at.gradient)
     ledger.record(
         id, symbolic(holds, "full model, W̃ ≠ I, Gaussian moments, (d,n,k) = (1,2,3), (2,1,2), (2,3,1)")
     )
     for k, baseline in ((2, "none"), (3, -1.0)):
         drawn = check.policy(AT, k, 0.7, with_W=True)
-        wanted = float(scale) * predict.outcome_slope(drawn)
+        wanted = predict.mean_slope(drawn, printed(id))
+        ledger.record(id, exactly.mean_at_nodes(wanted, drawn, Estimator(baseline)))
         ledger.record(id, check.expectation(wanted, drawn, Estimator(baseline), seed("mean"), profile))
 
 
@@ -82,23 +86,16 @@ def test_one_action(ledger, profile, seed):
     for e in ERRORS:
         for b in (0, R(-7, 4)):
             given = {pg.b: b, pg.sigma: R(3, 2), nt.d: e.rows}
-            holds = holds and zero(points.covariance(e, R(3, 2), constant(b)) - exact_output(whole, e, given))
+            holds = holds and zero(
+                points.covariance(e, R(3, 2), constant(b)) - value(whole, {**given, pg.e: e})
+            )
     ledger.record(id, symbolic(holds, "moments to order 6, rationals, d = 1, 2, with and without baseline"))
     e = np.array([0.9, -0.4, 0.3])
     for b in (0.0, -2.0):
+        wanted = predict.in_output(whole, e[:2], {pg.b: b, pg.sigma: 0.6})
+        ledger.record(id, exactly.covariance_at_nodes(wanted, e[:2], 0.6, Estimator(b)))
         wanted = predict.in_output(whole, e, {pg.b: b, pg.sigma: 0.6})
         ledger.record(id, check.output_covariance(wanted, e, 0.6, Estimator(b), seed(f"one {b}"), profile))
-
-
-def exact_output(expression, e, given):
-    """A printed covariance in rationals."""
-    inner = {pg.SQUARED: frobenius_squared(e)}
-    total = sp.zeros(e.rows)
-    for part in expression.args:
-        coefficient, (*factors,) = part.as_coeff_matrices()
-        value = coefficient.xreplace(inner).subs(given)
-        total += value * (sp.eye(e.rows) if factors == [nt.I] else e * e.T)
-    return total
 
 
 @pytest.mark.statements("ext-rl.c")
@@ -110,7 +107,8 @@ def test_weights(ledger, profile, seed):
         parts = [
             squared.rhs.function.subs({nt.k: k, nt.i: i, nt.j: j}).doit() for i in range(k) for j in range(k)
         ]
-        holds = holds and lower_scalar(sp.Add(*parts)).equals(pg.jacobian_squared(k))
+        found = predict.lowered(sp.Add(*parts))
+        holds = holds and found is not None and found.equals(pg.jacobian_squared(k))
     ledger.record(id, symbolic(holds, "‖J‖² in words, general d, k = 1, 2, 3", kind="derivation"))
     holds = True
     for d, n, k in SIZES:
@@ -119,36 +117,26 @@ def test_weights(ledger, profile, seed):
         given = {pg.SQUARED: frobenius_squared(at.error), pg.J_SQUARED: size}
         given |= {pg.SLOPE_SQUARED: frobenius_squared(at.gradient), pg.b: b}
         lam = predict.factor(printed("ext-rl.b"))
-        value = total.rhs.xreplace({pg.factor: lam}).xreplace(given).subs({pg.sigma: at.sigma, nt.d: d})
+        found = total.rhs.xreplace({pg.factor: lam}).xreplace(given).subs({pg.sigma: at.sigma, nt.d: d})
         holds = holds and size == frobenius_squared(at.jacobian)
-        holds = holds and sp.simplify(at.spread(constant(b)) - value) == 0
+        holds = holds and sp.simplify(at.spread(constant(b)) - found) == 0
     ledger.record(id, symbolic(holds, "full model, Gaussian moments, (d,n,k) = (1,2,3), (2,1,2), (2,3,1)"))
-    drawn = check.policy(AT, 2, 0.7)
-    ledger.record(id, check.spread(spread_of(drawn), (0.0, -1.5), drawn, seed("weights draws"), profile))
-
-
-def spread_of(at):
-    """b ↦ the printed spread on a policy's one prompt."""
-    total = printed("ext-rl.c").args[0].rhs.xreplace({pg.factor: predict.factor(printed("ext-rl.b"))})
-    V, S, w = (sp.Matrix(x) for x in (at.V, at.S[0], at.w_star[0]))
-    slope, e = predict.outcome_slope(at), predict.error(at)
-    given = {
-        pg.J_SQUARED: predict.jacobian_squared(printed("ext-rl.c"), V, S, w, at.k),
-        pg.SLOPE_SQUARED: float((slope**2).sum()),
-        pg.SQUARED: float(e @ e),
-    }
-    here = total.xreplace(given).subs({pg.sigma: at.sigma, nt.d: at.d})
-    return lambda b: float(here.subs(pg.b, b))
+    for k, d in ((1, 3), (2, 2), (3, 2)):
+        one = check.policy(AT, k, 0.7, d=d)
+        ledger.record(id, exactly.spread_at_nodes(predict.spread_of(one), (0.0, -1.5), one))
+    stated = predict.spread_of(drawn := check.policy(AT, 2, 0.7))
+    ledger.record(id, check.spread(stated, (0.0, -1.5), drawn, seed("weights draws"), profile))
 
 
 @pytest.mark.statements("ext-rl.d")
 def test_best_baseline(ledger, profile, seed):
     id = "ext-rl.d"
-    (_, best, reward), saved = printed(id).args[0].args, printed(id).args[1]
+    (_, named, reward), saved = printed(id).args[0].args, printed(id).args[1]
+    best = pg.best
     star, shift = printed("ext-rl.b").args[1].rhs, sp.Symbol("h")
-    (mean,) = reward.atoms(nt.Expectation)
-    offset = lower_scalar(reward - mean)
-    same = (pg.expected_reward() + offset).equals(lower_scalar(star))
+    mean, offset = nt.Expectation(pg._R), sp.Symbol("m")
+    told = lower_scalar(reward.xreplace({mean: offset}) - offset) + pg.expected_reward()
+    same = told.equals(lower_scalar(star)) and reward.coeff(mean) == 1 and named == pg.best
     cost = pg.covariance(lower_scalar(star) + shift) - pg.covariance(lower_scalar(star))
     wanted = saved.rhs.xreplace({pg.J_SQUARED: sp.Integer(1)}).subs(pg.b, best + shift)
     vertex = cost.equals(identity(nt.d) * wanted)
@@ -169,10 +157,15 @@ def test_best_baseline(ledger, profile, seed):
     drawn = check.policy(AT, 2, 0.7)
     e = predict.error(drawn)
     mean_reward = -(float(e @ e) + drawn.d * drawn.sigma**2) / 2
-    wanted = float(reward.xreplace({mean: sp.Float(mean_reward)}).subs(pg.sigma, drawn.sigma))
-    cost = saved.rhs.subs(pg.b, best + 1).xreplace(predict.of_prompts(predict.terms_of(drawn))[0])
-    bend = float(cost.subs(pg.sigma, drawn.sigma))
-    ledger.record(id, check.least_baseline((wanted, bend), drawn, seed("best draws"), profile))
+    scalars = {pg.sigma: drawn.sigma, best: -(float(e @ e) + (drawn.d + 2) * drawn.sigma**2) / 2}
+    vertices = [
+        predict.number(side.xreplace({mean: sp.Float(mean_reward)}).subs(scalars)) for side in (named, reward)
+    ]
+    cost = saved.rhs.xreplace(predict.prompts_of(drawn)[0])
+    bend = predict.number(cost.subs(pg.b, best + 1).subs(scalars))
+    for one in vertices:
+        ledger.record(id, exactly.least_at_nodes((one, bend), drawn))
+    ledger.record(id, check.least_baseline((vertices[1], bend), drawn, seed("best draws"), profile))
 
 
 @pytest.mark.statements("ext-rl.e")
@@ -199,32 +192,36 @@ def test_one_baseline_for_all(ledger, profile, seed):
     ledger.record(id, symbolic(bool(holds), "full model, Gaussian moments, two prompts, (d,n,k) = (2,2,2)"))
     drawn = check.policy(AT, 1, 0.7, size=6)
     given = {pg.sigma: drawn.sigma, nt.d: drawn.d}
-    of_drawn = predict.of_prompts(predict.terms_of(drawn))
-    baseline, spread = map(float, predict.constant_baseline(printed(id), of_drawn, given))
+    found = predict.constant_baseline(printed(id), predict.prompts_of(drawn), given)
+    baseline, spread = map(predict.number, found)
+    bend = float(predict.terms_of(drawn).jacobian_squared.mean()) / drawn.sigma**2
+    ledger.record(id, exactly.least_at_nodes((baseline, bend), drawn))
+    # The least itself, at whatever baseline it is.
+    ledger.record(id, exactly.least_spread_at_nodes(spread, drawn))
     ledger.record(id, check.spread(lambda _: spread, (baseline,), drawn, seed("shared draws"), profile))
-    cost = float(predict.terms_of(drawn).jacobian_squared.mean()) / drawn.sigma**2
-    ledger.record(id, check.least_baseline((baseline, cost), drawn, seed("shared least"), profile))
+    ledger.record(id, check.least_baseline((baseline, bend), drawn, seed("shared least"), profile))
 
 
 @pytest.mark.statements("ext-rl.f")
 def test_group_mean(ledger, profile, seed):
     id = "ext-rl.f"
     scale, loss = predict.slope_factor(printed(id))
-    assert loss == pg.LOSS
+    named = loss == pg.LOSS
     # E[(R_i − R̄)z_i] = (1 − 1/G) E[R_i z_i]: the other rewards do not depend on z_i.
     wanted = pg.first_moment() * (1 - 1 / pg.group)
     derived = wanted.equals(letter(nt.letter_of(pg.e)) * scale)
-    ledger.record(id, symbolic(derived, "independent actions, general G, d", kind="derivation"))
+    ledger.record(id, symbolic(named and derived, "independent actions, general G, d", kind="derivation"))
     holds = True
     for size, shape in ((2, (2, 2, 2)), (3, (1, 2, 3))):
         at = rational_policy(*shape, R(2, 3), with_W=True)
         assert not zero(at.gradient)
-        holds = holds and zero(at.mean(group_mean, size) - scale.subs(pg.group, size) * at.gradient)
+        holds = holds and named and zero(at.mean(group_mean, size) - scale.subs(pg.group, size) * at.gradient)
         holds = holds and zero(at.mean(leave_one_out, size) + at.gradient)
     ledger.record(id, symbolic(holds, "full model, W̃ ≠ I, Gaussian moments, G = 2, 3, both baselines"))
     drawn = check.policy(AT, 2, 0.7, with_W=True)
     for kind, factor in (("group", 1.0), ("leave-one-out", 3 / 2)):
-        wanted = factor * float(scale.subs(pg.group, 3)) * predict.outcome_slope(drawn)
+        wanted = factor * predict.mean_slope(drawn, printed(id), {pg.group: 3})
+        ledger.record(id, exactly.mean_at_nodes(wanted, drawn, Estimator(kind, 3)))
         ledger.record(id, check.expectation(wanted, drawn, Estimator(kind, 3), seed(kind), profile))
 
 
@@ -237,10 +234,14 @@ def test_group_covariance(ledger, profile, seed):
     holds = True
     for e, size in ((ERRORS[0], 2), (ERRORS[0], 4), (ERRORS[1], 2), (ERRORS[1], 3)):
         given = {pg.group: size, pg.sigma: R(3, 2), nt.d: e.rows}
-        value = points.covariance(e, R(3, 2), leave_one_out, size)
-        holds = holds and zero(value - exact_output(whole, e, given))
+        found = points.covariance(e, R(3, 2), leave_one_out, size)
+        holds = holds and zero(found - value(whole, {**given, pg.e: e}))
     ledger.record(id, symbolic(holds, "moments to order 6, rationals, (d,G) = (1,2), (1,4), (2,2), (2,3)"))
     e = np.array([0.9, -0.4, 0.3])
+    for size in (3, 4):
+        wanted = predict.in_output(whole, e[:2], {pg.group: size, pg.sigma: 0.8})
+        estimator = Estimator("leave-one-out", size)
+        ledger.record(id, exactly.covariance_at_nodes(wanted, e[:2], 0.8, estimator))
     for size in (2, 5):
         wanted = predict.in_output(whole, e, {pg.group: size, pg.sigma: 0.8})
         estimator = Estimator("leave-one-out", size)
@@ -251,8 +252,7 @@ def test_group_covariance(ledger, profile, seed):
 def test_normalised(ledger, seed):
     id = "ext-rl.h"
     scale, objective = predict.slope_factor(printed(id))
-    assert isinstance(objective, nt.Expectation)
-    holds = True
+    holds = isinstance(objective, nt.Expectation)
     for size in (2, 3, 4):
         # ∇s = ∇s²/(2s), and the estimator is (1/G) Σ (R_i − R̄) z_i/(σs).
         slope, moved = pg.spread_slope(size)
@@ -277,10 +277,12 @@ def test_pairs(ledger, profile, seed):
     holds = (first - second).equals((q.T @ y).trace() * -pg.sigma)
     x = sp.Symbol("x", real=True)
     folded = sp.integrate(2 * x * sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi), (x, 0, sp.oo))  # E|q·ŷ|
-    (distance,) = objective.atoms(nt.Frobenius)
-    vector = lower_matrix(distance.args[0].subs(pg.z, nt.matrix("p", nt.d, 1, "p")))
+    distances = objective.atoms(nt.Frobenius)
+    holds = holds and len(distances) == 1
     # s = |R₁ − R₂|/2 = σ|q·y|/2, and y = √2 times the vector of the print.
-    holds = holds and (vector * sp.sqrt(2)).equals(y)
+    for distance in distances:
+        vector = lower_matrix(distance.args[0].subs(pg.z, nt.matrix("p", nt.d, 1, "p")))
+        holds = holds and (vector * sp.sqrt(2)).equals(y)
     rule = predict.slope_factor(printed("ext-rl.h"))[0]
     holds = holds and sp.simplify(rule * pg.sigma / 2 * folded * sp.sqrt(2) - scale) == 0
     ledger.record(id, symbolic(bool(holds), "R₁ − R₂ = −σ q·(√2e + σp), general d", kind="derivation"))
@@ -298,7 +300,8 @@ def test_large_groups(ledger, profile, seed):
     scale, objective = predict.slope_factor(printed(id))
     rule = predict.slope_factor(printed("ext-rl.h"))[0]
     # c f = c_h √Var R, squared.
-    holds = lower_scalar((scale * objective) ** 2).equals(pg.reward_variance() * rule**2)
+    square = predict.lowered((scale * objective) ** 2)
+    holds = square is not None and square.equals(pg.reward_variance() * rule**2)
     holds = holds and (scale / rule).subs(pg.sigma, 1) > 0
     ledger.record(
         id, symbolic(bool(holds), "Var R = σ²‖e‖² + dσ⁴/2, s_G → √Var R; general d", kind="derivation")
@@ -306,6 +309,7 @@ def test_large_groups(ledger, profile, seed):
     ledger.record(id, symbolic(opposite_slopes(objective), "two prompts, d = k = 1: slopes 1/4 and −1/2"))
     drawn = check.policy(AT, 2, 1.5, with_W=True)
     wanted = predict.large_group_slope(drawn, printed(id))
+    ledger.record(id, exactly.mean_at_nodes(wanted, drawn, Estimator("none"), many=True))
     ledger.record(
         id,
         check.expectation(
@@ -330,11 +334,11 @@ def test_evaluations(ledger, profile, seed):
     id = "ext-rl.k"
     a, j, g, s = sp.symbols("a j g s", positive=True)
     prompt = {pg.SQUARED: a, pg.J_SQUARED: j, pg.ONE_SLOPE_SQUARED: g}
-    ratio = predict.evaluations(printed(id), [prompt], s, {}, pg.group)
+    ratio = predict.evaluations(printed(id), [prompt], {pg.SLOPE_SQUARED: s}, {}, pg.group)
     # The trace of JᵀCJ with the printed C: I gives ‖J‖², eeᵀ gives ‖∇L_τ‖².
-    coefficients = {str(f): c for p in printed("ext-rl.g").args[1].args for c, f in [parts(p)]}
-    spread = sum(c.xreplace({pg.SQUARED: a}) * (j if "I" in f else g) for f, c in coefficients.items())
-    holds = len(coefficients) == 2 and sp.simplify(pg.group * (1 + spread / (g - s)) - ratio) == 0
+    pairs = [part.as_coeff_matrices() for part in printed("ext-rl.g").args[1].args]
+    spread = sum(f.xreplace({pg.SQUARED: a}) * (j if matrices == [nt.I] else g) for f, matrices in pairs)
+    holds = len(pairs) == 2 and sp.simplify(pg.group * (1 + spread / (g - s)) - ratio) == 0
     ledger.record(id, symbolic(bool(holds), "total variance, ext-rl.g through J", kind="derivation"))
     holds = True
     for d, n, k, size in ((1, 2, 2, 3), (2, 2, 1, 2)):
@@ -344,21 +348,20 @@ def test_evaluations(ledger, profile, seed):
         apart = frobenius_squared(slopes[0] - slopes[1]) / 4
         total = sum(p.spread(leave_one_out, size) for p in policies) / 2 + apart
         middle = frobenius_squared((slopes[0] + slopes[1]) / 2)
-        value = predict.evaluations(printed(id), terms, middle, {pg.sigma: R(2, 3), nt.d: d}, size)
-        holds = holds and sp.simplify(size * total / apart - value) == 0
+        whole, scalars = {pg.SLOPE_SQUARED: middle}, {pg.sigma: R(2, 3), nt.d: d}
+        found = predict.evaluations(printed(id), terms, whole, scalars, size)
+        holds = holds and sp.simplify(size * total / apart - found) == 0
     ledger.record(
         id, symbolic(bool(holds), "full model, Gaussian moments, two prompts, (d,G) = (1,3), (2,2)")
     )
     drawn = check.policy(AT, 2, 0.5, size=16)
+    few = check.policy(AT, 2, 0.5, size=3)
+    rewards = lambda size: predict.evaluations_of(few, size)  # noqa: E731
+    ledger.record(id, exactly.evaluations_at_nodes(rewards, (3, 4), few))
     wanted = predict.evaluations_of(drawn, 4)
     ledger.record(id, check.rewards_per_outcome(wanted, drawn, 4, seed("evaluations draws"), profile, 8e-2))
     excess = lambda at, size: predict.evaluations_of(at, size) / size  # noqa: E731
     ledger.record(id, check.trained(excess, 4, seed("descent"), profile))
-
-
-def parts(part):
-    coefficient, factors = part.as_coeff_matrices()
-    return coefficient, tuple(map(str, factors))
 
 
 @pytest.mark.statements("ext-rl.l")
@@ -373,7 +376,7 @@ def test_best_group(ledger, profile, seed):
     holds = holds and slope.norm2().equals(read * e.norm2())
     a, r = sp.symbols("a r", positive=True)
     prompt = {pg.SQUARED: a, pg.J_SQUARED: nt.d * r, pg.ONE_SLOPE_SQUARED: a * r}
-    ratio = predict.evaluations(printed("ext-rl.k"), [prompt], 0, {}, pg.group)
+    ratio = predict.evaluations(printed("ext-rl.k"), [prompt], {pg.SLOPE_SQUARED: 0}, {}, pg.group)
     small = sp.simplify(sp.limit(ratio, pg.sigma, 0))
     real = sp.Symbol("x", positive=True)
     small = small.subs(pg.group, real)
@@ -389,6 +392,9 @@ def test_best_group(ledger, profile, seed):
         ),
     )
     # d = 3: the best group is of three, and one outcome is worth nine rewards.
+    goal = lambda d: (predict.number(least.subs(nt.d, d)), predict.number(best.subs(nt.d, d)))  # noqa: E731
+    ats = [check.trainable(7, 1, 6, 6, 1e-4, d=d) for d in (1, 2)]
+    ledger.record(id, exactly.best_group_at_nodes(goal, ats))
     size, wanted = int(best.subs(nt.d, 3)), float(least.subs(nt.d, 3))
     drawn = check.trainable(7, 1, 6, 24, 1e-3, d=3)
     ledger.record(id, check.rewards_per_outcome(wanted, drawn, size, seed("best group"), profile))

@@ -11,10 +11,11 @@ from verify.revealed_law import (
     ASKED,
     answers_of,
     chains,
+    ends_of,
     errors_of,
     moments_agree,
     printed,
-    risks,
+    risks_of,
     step_agrees,
     two_steps_agree,
 )
@@ -40,6 +41,7 @@ def test_errors(ledger, profile, seed):
     at = chains(seed("law"))
     ledger.record(id, check.errors(errors_of(law), at, seed("errors"), profile))
     near = [at[1], check.chain(10, 10, 3, seed("near"))]
-    ledger.record(id, check.errors(check.drawn, near, seed("sampler"), profile))
+    ledger.record(id, check.errors(errors_of(law), near, seed("sampler"), profile, sampler=True))
+    ledger.record(id, check.ends(ends_of(law), [*at, *near], seed("ends")))
     sizes = [check.chain(3, 6, 2, seed("long")), wide(seed("wide"), 2)]
-    ledger.record(id, check.risk(risks, sizes, seed("risk"), profile))
+    ledger.record(id, check.risk(risks_of(law), sizes, seed("risk"), profile))

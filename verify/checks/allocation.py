@@ -208,7 +208,7 @@ def order(sign: int, trials: Sequence[Trial], seed: int, profile: Profile, form:
     """The sign of the second trial's error minus the first's, which have to be clearly apart, on common
     prompts or normals."""
     if len(trials[0].V) < WIDE:
-        size = max(5000, int(40_000 * profile.sample_factor))
+        size = int(40_000 * max(1.0, profile.sample_factor))  # a sign needs as many at any tolerance
         found = _misses(trials, size, _generators(trials, seed))
     else:
         found = _wide(trials, seed, profile)

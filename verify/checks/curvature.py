@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.optimize
 import torch
 from numpy.typing import NDArray
 
@@ -141,14 +142,20 @@ def exponents(
     return Evidence("scaling", outcome, shown, regime, delta, profile.alpha if drawn else 0.0, form)
 
 
+def _smooth(k: Array) -> Array:
+    """Functions of k, in the last dimension."""
+    return np.stack([np.ones_like(k), np.log(k), k, 1 / k, k**-2.0, k**-3.0], axis=-1)
+
+
 def peak(
     prediction: Callable[[float], float], radii: Sequence[float], d: int = 10, form: str = "printed"
 ) -> Evidence:
     """The k at which λ_max is largest, A = I and M symmetric with ρ(M) of ``radii``, by ``prediction``(ρ).
 
-    Between the best integer and its neighbours log λ_max is interpolated by 1, log k and k.
+    Around the best integer log λ_max is interpolated by 1, log k, k, 1/k, 1/k² and 1/k³, which leaves less
+    than 1e-3 of the place.
     """
-    worst, delta, shown = 0.0, 0.05, []
+    worst, delta, shown = 0.0, 5e-3, []
     for radius in radii:
         turn = np.linalg.qr(np.random.default_rng(d).normal(size=(d, d)))[0]
         M = turn @ np.diag(np.linspace(-radius, radius / 2, d)) @ turn.T
@@ -156,15 +163,19 @@ def peak(
         def height(k: int, M: Array = M) -> float:
             return float(np.log(_largest(Landscape(M - np.eye(d), np.eye(d), d**0.5 * np.eye(d), k))))
 
-        heights = [height(1), height(2)]
-        while heights[-1] > heights[-2]:
-            heights.append(height(len(heights) + 1))
-        steps = len(heights) + np.arange(-2.0, 1.0)
-        columns = np.stack([np.ones(3), np.log(steps), steps], axis=1)
-        _, power, rate = np.linalg.solve(columns, heights[-3:])
-        found = float(-power / rate)
-        worst = max(worst, abs(found - prediction(radius)))
-        shown.append(f"{found:.2f} at ρ = {radius:g}")
+        best = 1
+        while height(best + 1) > height(best):
+            best += 1
+        steps = max(1, best - 2) + np.arange(6.0)
+        weights = np.linalg.solve(_smooth(steps), [height(int(k)) for k in steps])
+        found = scipy.optimize.minimize_scalar(
+            lambda k, weights=weights: -float(_smooth(np.asarray(k)) @ weights),
+            bounds=(max(1, best - 1), best + 1),
+            method="bounded",
+            options={"xatol": 1e-8},
+        ).x
+        worst = max(worst, abs(float(found) - prediction(radius)))
+        shown.append(f"{found:.3f} at ρ = {radius:g}")
     outcome = "agrees" if worst < delta else "differs"
     measured = f"k = {', '.join(shown)}"
     return Evidence("scaling", outcome, measured, f"d={d}, A=I, M symmetric", delta, form=form)

@@ -186,7 +186,8 @@ def limit(
         draw,
         expected,
         np.where(expected == 0, quantity.unit, np.abs(expected)),
-        quantity.delta,
+        # The least number of draws establishes half of what the quick profile asks for.
+        quantity.delta * min(1.0, 2 / profile.delta_factor),
         f"{quantity.name}, {at.text}",
         profile,
         form,

@@ -18,12 +18,14 @@ from verify.checks.points import block, covariance, tensor
 from verify.checks.run import sampled
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
+from verify.stats import rounding_test
 
 Array = NDArray[np.float64]
 Shape = tuple[int, int, int]  # (d, n, k)
 At = TypeVar("At", Shape, Chain)
 DrawAnswers = Callable[[Shape, int, np.random.Generator], Array]
 DrawErrors = Callable[[Chain, int, np.random.Generator], Array]
+Ends = Callable[[Chain, Array, Array], float]
 LEVELS = (0.2, 0.9)
 PILOT = 4096
 BATCH = 2**14
@@ -124,16 +126,41 @@ def errors(
     profile: Profile,
     delta: float = 2e-2,
     form: str = "printed",
+    sampler: bool = False,
 ) -> Evidence:
-    """``prediction``, draws (size, k) of ‖e_1‖² … ‖e_k‖², against (A.1) on drawn prompts."""
+    """``prediction``, draws (size, k) of ‖e_1‖² … ‖e_k‖², against (A.1) on drawn prompts, or against the
+    sampler of ``numerics``."""
     regime = f"frequencies of ‖e_j‖² above quantiles, {_where(_shapes(at))}, no commutation"
-    return _same(prediction, _errors, at, regime, seed, profile, delta, form)
+    regime += ", numerics.sampling" if sampler else ""
+    return _same(prediction, _sampler if sampler else _errors, at, regime, seed, profile, delta, form)
+
+
+def _sampler(at: Chain, size: int, generator: torch.Generator) -> Array:
+    return k_step_errors(tensor(at.V), tensor(at.Sigma), at.n, at.k, size, generator)[:, 1:].numpy()
+
+
+def ends(prediction: Ends, at: list[Chain], seed: int, form: str = "printed") -> Evidence:
+    """‖e_k‖² by the recursion (A.1) on drawn prompts against ``prediction``(chain, S, w*), to rounding."""
+    generator, worst = seeded(seed, "cpu"), None
+    for chain in at:
+        prompts = sample_prompts(tensor(chain.Sigma), chain.n, 3, generator)
+        path = rollout(tensor(chain.V), tensor(chain.W), prompts.S, prompts.w_star, chain.k)
+        found = (prompts.w_star - path[:, -1]).square().sum(-1).numpy()
+        each = list(zip(prompts.S.numpy(), prompts.w_star.numpy(), strict=True))
+        stated = [prediction(chain, S, star) for S, star in each]
+        V = np.linalg.norm(chain.V)
+        scale = [(1 + V * np.linalg.norm(S)) ** (2 * chain.k) * float(star @ star) for S, star in each]
+        one = rounding_test(found, stated, scale, 4 * (len(chain.V) + 2) * (chain.k + 1))
+        if worst is None or one.deviation / one.delta > worst.deviation / worst.delta:
+            worst = one
+    assert worst is not None
+    regime = f"‖e_k‖² prompt by prompt, {_where(_shapes(at))}"
+    return Evidence("monte-carlo", worst.outcome, worst.measured, regime, worst.delta, form=form)
 
 
 def drawn(at: Chain, size: int, source: np.random.Generator) -> Array:
     """The errors that :func:`numerics.sampling.k_step_errors` draws, a prediction for :func:`errors`."""
-    generator = seeded(int(source.integers(2**62)), "cpu")
-    return k_step_errors(tensor(at.V), tensor(at.Sigma), at.n, at.k, size, generator)[:, 1:].numpy()
+    return _sampler(at, size, seeded(int(source.integers(2**62)), "cpu"))
 
 
 def risk(

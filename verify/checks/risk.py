@@ -149,7 +149,7 @@ def limit_in_length(prediction: Predict, seed: int, profile: Profile, rate: floa
     The limit is extrapolated from the last two lengths, for a gap that falls like n^rate.
     """
     limit = prediction(settings(seed)[0])
-    size = max(5000, int(40_000 * profile.sample_factor))
+    size = int(40_000 * max(1.0, profile.sample_factor))  # below, the slope is not known to a quarter
     means, halves = risks_by_length(seed, size)
     gaps, halves = means / limit - 1, halves / abs(limit)
     slope = float(np.polyfit(np.log(LENGTHS[:3]), np.log(np.abs(gaps[:3])), 1)[0])

@@ -43,7 +43,8 @@ def law(prediction: Callable[[Normals], Array], seed: int, profile: Profile) -> 
     values, vectors = np.linalg.eigh(A)
     root = vectors @ np.diag(np.sqrt(values.clip(min=0))) @ vectors.T
     generator, source = seeded(seed, "cpu"), np.random.default_rng(seed)
-    at = np.random.default_rng(seed % 2**31).normal(size=(2, d, 6))
+    # From near 0, where the second moments are seen, to where the law is all but averaged out.
+    at = np.random.default_rng(seed % 2**31).normal(size=(2, d, 6)) * np.linspace(0.15, 0.9, 6)
 
     def draw(size: int) -> Array:
         prompts = sample_prompts(tensor(A), n, size, generator)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from theory.errors import ArgumentError
-from verify.ledger import store
+from verify.ledger import load_statements, store
 from verify.mutation.report import Killed, collected
 
 
@@ -19,6 +19,7 @@ def mutate(ids: list[str], limit: int, profile: str) -> list[Killed]:
     pytest shows its progress on stderr.  Raises :class:`ArgumentError` when a test does not pass on the
     formulas as they are, or nothing was run.
     """
+    load_statements()  # what was found is put in the registry's order
     with tempfile.TemporaryDirectory() as folder:
         workers = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
         command = [
@@ -40,6 +41,7 @@ def mutate(ids: list[str], limit: int, profile: str) -> list[Killed]:
         command += [f"--mutants-out={folder}", *(f"--statement={i}" for i in ids)]
         # Several processes on small matrices: threads of theirs would wait for each other.
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment.pop("PYTEST_XDIST_WORKER", None)  # names its worker's file
         done = subprocess.run(command, cwd=store.project_root(), env=environment, stdout=sys.stderr)
         found = collected(Path(folder))
     if done.returncode != 0 or not found:

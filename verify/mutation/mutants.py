@@ -2,8 +2,8 @@
 
 A mutant differs from what a statement claims in one place: a term dropped, doubled or of the other sign, a
 number one up or down, an exponent, n for d, a transpose, two symbols of one family exchanged, a
-trace moved, a relation turned round.  The left side of an equation names what is measured and is left alone;
-so are the names of indices.
+trace moved, a relation turned round.  The left side of an equation names what is measured and is left alone,
+unless it is a sum that is equal to a number; so are the names of indices.
 """
 
 from __future__ import annotations
@@ -221,6 +221,8 @@ def _sides(form: sp.Basic) -> Iterator[tuple[sp.Basic, Callable[[sp.Basic], sp.B
         places = range(1, len(form.args))
     elif isinstance(form, nt.Tends):
         places = range(3, 4)
+    elif isinstance(form, sp.Eq) and isinstance(form.lhs, sp.Add) and isinstance(form.rhs, sp.Number):
+        places = range(2)
     elif isinstance(form, nt.FirstOrder | sp.Implies | Relational):
         places = range(1, 2)
     else:
@@ -281,13 +283,16 @@ def _symbols(form: sp.Basic) -> set[Any]:
 def mutants(form: sp.Basic) -> list[Mutant]:
     """All mutants of ``form`` that are other expressions, each once, of the symbols that it has."""
     present = _symbols(form)
+    limited = {form.args[1]} if isinstance(form, nt.Tends) else set()
     found: dict[sp.Basic, Mutant] = {}
     for side, build in _sides(form):
         wrong = [] if _named(side) else list(_inside(side))
-        if not _named(side) and isinstance(side, sp.Expr) and side not in (0, sp.oo, -sp.oo):
+        nought = isinstance(form, sp.Eq) and form.args == (side, 0)  # true of every multiple
+        if not (_named(side) or nought) and isinstance(side, sp.Expr) and side not in (0, sp.oo, -sp.oo):
             wrong = [("the side doubled", 2 * side), ("the side of the other sign", -side), *wrong]
+        allowed = present - (limited - _symbols(side))  # what goes to its limit enters none
         for name, new in wrong:
-            if new != side and (whole := build(new)) != form and _symbols(new) <= present:
+            if new != side and (whole := build(new)) != form and _symbols(new) <= allowed:
                 found.setdefault(whole, Mutant(name, whole, side, new))
     for name, whole in _turned(form):
         if whole != form:

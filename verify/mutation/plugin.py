@@ -101,7 +101,8 @@ class Mutation:
             self.theory.forget()
             started = time.process_time()
             before = self._found(item, args, 3600)
-            limit = 2 + PATIENCE * (time.process_time() - started)
+            self.once = time.process_time() - started
+            limit = 2 + PATIENCE * self.once
             if isinstance(before[1], str):
                 raise AssertionError(f"the test does not pass as it is: {before[1]}")
             for id in ids:
@@ -130,6 +131,7 @@ class Mutation:
             killed: dict[str, list[int]] = {}
             stopped: dict[str, str] = {}
             read: dict[sp.Basic, list[bool]] = {}  # by side
+            started = time.process_time()
             for at, mutant in enumerate(self.mutants[id, form][0]):
                 tried = read.setdefault(mutant.side, [])
                 if len(tried) >= 2 and not any(tried):
@@ -153,6 +155,8 @@ class Mutation:
                     "checks": {str(j): [before[j].kind, before[j].regime] for j in watched},
                     "killed": killed,
                     "stopped": stopped,
+                    "seconds": round(time.process_time() - started, 2),
+                    "once": round(self.once, 2),
                 }
             )
 

@@ -35,6 +35,9 @@ SETTINGS = {
     "verify.checks.revealed.start": "the vector asked first",
     "verify.checks.sft_limit.interference": "block levels",
     "verify.limit_predictions.with_betas": "block levels at other β",
+    "verify.test_abstract.corrected_points": "covariances",
+    "verify.test_abstract.diagonal": "covariances",
+    "verify.test_abstract.generic": "covariances",
     "verify.test_error_terms.each": "the statements of a test",
     "verify.test_hardness.threshold": "the claimed threshold of α, on either side of which is measured",
     "verify.test_linearised_noise.weights": "the Q of a sum that (C.16) says for any Q",
@@ -88,7 +91,7 @@ INPUTS = (
         (
             *("theory.policy_gradient.sigma", "verify.test_policy_gradient.printed"),
             *("verify.policy_gradient_predictions.constant_baseline",),
-            *("verify.policy_gradient_predictions.of_prompts", "verify.policy_gradient_predictions.terms_of"),
+            *("verify.policy_gradient_predictions.prompts_of", "verify.policy_gradient_predictions.number"),
         ),
         "the baseline that is claimed best: there the spread is sampled",
     ),
@@ -136,6 +139,6 @@ SHARED = {
     "verify.checks.linearised.Training.": "the print says it in V_S, V_N and Π of (B.4), of the setting",
     "verify.checks.stability.Start.curvature": "the print says it in λ_max(H), of the setting by Lanczos",
     "verify.checks.outcome_derivatives.Chain.gradient": "by its name alone: it is a gradient of words",
-    "verify.checks.revealed.drawn": "the sampler in O(kd) draws is compared with full prompts",
+    "verify.policy_gradient_predictions.loss_slope": "the print says c · ∇L_OS, and torch takes it",
     "verify.policy_gradient_predictions.outcome_slope": "the print says c · ∇L_OS, and torch takes it",
 }
