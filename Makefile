@@ -1,7 +1,7 @@
 # make install   a virtual environment in .venv with the pinned dependencies
 # make verify    pytest verify/, ending in the table of verdicts   (PROFILE=quick|standard|thorough)
 # make test      all tests of the software and pytest verify/
-# make ledger    recompute and write notes/ledger.json, notes/ledger.md, notes/statements.tex
+# make ledger    recompute and write notes/ledger.json, notes/ledger.md and what follows from them
 # make lint      ruff and mypy
 # make bench     times of the derivations and of the exact risks, beside what they are held to
 # make figures   the figures of notes/
@@ -39,6 +39,7 @@ test: $(STAMP)
 ledger: $(STAMP)
 	$(BIN)/python $(PYTEST) verify/ --profile standard --base-seed 0 --update-ledger
 	$(BIN)/python -m verify.routes.report
+	$(BIN)/python -m verify.output.errata
 	$(BIN)/python -m verify.output.readme
 
 lint: $(STAMP)

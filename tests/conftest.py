@@ -5,6 +5,3 @@ from __future__ import annotations
 from verify.conftest import pytest_addoption
 
 __all__ = ["pytest_addoption"]
-
-# theory.beyond is not among theory.statements yet.
-collect_ignore = ["test_beyond_table.py"]

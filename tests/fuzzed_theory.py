@@ -371,25 +371,20 @@ FUNCTIONS: dict[str, Fuzzed] = {
 
 # Public functions with numbers among their arguments or results that are not fuzzed, and why.
 ELSEWHERE = {
-    "errors.check_real": "a check itself, made by every function above",
-    "errors.check_positive": "a check itself",
-    "errors.check_rate": "a check itself",
-    "errors.check_numbers": "a check itself",
-    "errors.check_finite": "a check itself",
-    "errors.check_shape": "a check itself",
-    "errors.check_covariance": "a check itself",
-    "errors.check_definite": "a check itself",
+    **{
+        f"errors.check_{what}": "a check itself"
+        for what in ("real", "positive", "rate", "numbers", "finite", "shape", "covariance", "definite")
+    },
     "errors.binary_size": "of arrays that have passed the checks",
     "proportional.checked_setting": "a check itself",
     "proportional.check_ratio": "a check itself",
     "kstep.check_limit": "a check itself",
     "wishart.expectation": "of words, symbolic; tests/test_wishart.py",
     "words.evaluate.rational": "of exact entries, symbolic",
-    "beyond_limit.initial_levels": "its errors: tests/test_beyond_limit.py",
-    "beyond_limit.limit_terms": "its errors: tests/test_beyond_limit.py",
-    "beyond_limit.linearised_limit": "its errors: tests/test_beyond_limit.py",
-    "beyond_limit.sft_risk_limit": "its errors: tests/test_beyond_limit.py",
-    "beyond_limit.target_levels": "its errors: tests/test_beyond_limit.py",
+    **{
+        f"beyond_limit.{name}": "its errors: tests/test_beyond_limit.py"
+        for name in ("initial_levels", "limit_terms", "linearised_limit", "sft_risk_limit", "target_levels")
+    },
 }
 # Called in loops: what calls them has checked, and their docstrings say so.
 TAKEN_AS_CHECKED = (

@@ -9,6 +9,7 @@ import pytest
 from numerics.experiments import beyond as experiment
 from verify.beyond_predictions import prediction
 from verify.output import beyond
+from verify.output.figure_files import write_table
 
 CELLS = [
     each
@@ -29,7 +30,7 @@ def test_rows_go_through_the_file_into_the_note(tmp_path: Path) -> None:
     assert found[3]["theory"] > found[3]["nominal"]
     assert found[1]["theory"] is None
     assert found[1]["move"] is None  # of zero
-    beyond.write_csv(found, tmp_path / "beyond.csv")
+    write_table(found, tmp_path / "beyond.csv")
     read = beyond.read_csv(tmp_path / "beyond.csv")
     assert beyond.table(read) == beyond.table(found)
     note = tmp_path / "note.md"

@@ -91,10 +91,23 @@ def test_latex_to_stdout_and_to_files(committed: Path, lsatheory: Command) -> No
     folder = committed / "tex"
     code, out, _ = lsatheory("latex", "true-1", "--out", str(folder))
     assert code == 0
-    assert sorted(p.name for p in folder.iterdir()) == ["statements.tex", "true-1.tex"]
-    assert sorted(out.split()) == sorted(str(p) for p in folder.iterdir())
-    assert "Lemma 2" not in (folder / "statements.tex").read_text()
-    assert r"\textit{confirmed}" in (folder / "true-1.tex").read_text()
+    written = {"companion.tex", "errata.tex", "macros.tex", "table.tex", "true-1.tex"}
+    assert written <= {p.name for p in folder.iterdir()}
+    assert {str(folder / name) for name in written} <= set(out.split())
+    assert "Lemma 2" not in (folder / "companion.tex").read_text()
+    assert r"\lsastatement{true-1}{Lemma 1}{confirmed}{a true one}" in (folder / "true-1.tex").read_text()
+
+
+def test_latex_without_pdflatex_says_so_in_a_line(
+    committed: Path, lsatheory: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    code, out, err = lsatheory("latex", "--out", str(committed / "tex"))
+    assert code == 0
+    assert "companion.tex" in out
+    assert "companion.pdf" not in out
+    assert err.count("\n") == 1
+    assert "no pdflatex" in err
 
 
 def test_risk_prints_the_polynomial_in_words_or_latex(lsatheory: Command) -> None:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
-
 from theory import statements  # noqa: F401
 from theory.statement import registry
 from verify.ledger import store
 from verify.ledger.kills import committed_kills, committed_path
 from verify.mutation import report, shown
-from verify.output.latex import document
 from verify.output.markdown import ledger_markdown
 from verify.profiles import MOST_CHECKS, PROFILES
 
 
-def _markdown(rows: list[store.Row]) -> str:
-    return ledger_markdown(rows, committed_kills())
-
-
-@pytest.mark.parametrize(("name", "render"), [("ledger.md", _markdown), ("statements.tex", document)])
-def test_rendering_is_current(name, render):
+def test_rendering_is_current():
     committed = store.load(store.committed_path())
-    assert store.committed_path().with_name(name).read_text(encoding="utf-8") == render(committed)
+    shown = ledger_markdown(committed, committed_kills())
+    assert store.committed_path().with_name("ledger.md").read_text(encoding="utf-8") == shown
 
 
 def test_formulas_are_those_of_the_theory():
@@ -63,10 +56,12 @@ def test_mutants_are_noticed():
     by_statement: dict[str, list[report.Killed]] = {}
     for one in found:
         by_statement.setdefault(one.id, []).append(one)
+    # A check of an open row agrees with nothing that a wrong formula could be told from.
+    settled = {row["id"] for row in store.load(store.committed_path()) if row["verdict"] != "open"}
     shares = {
         id: sum(one.killed for one in forms) / tried
         for id, forms in by_statement.items()
-        if (tried := sum(one.tried for one in forms))
+        if id in settled and (tried := sum(one.tried for one in forms))
     }
     assert {id: share for id, share in shares.items() if share < 0.95} == {}
 

@@ -17,6 +17,7 @@ from theory.proportional import sft_risk_limit
 from verify.cli import app
 from verify.output import figure_four as view
 from verify.output import figure_four_data as data
+from verify.output.figure_files import figure_files, write_table
 
 TINY = {"d": 10, "rank": 2, "epochs": 3, "runs": 3, "test_prompts": 20, "iterations": 20}
 
@@ -45,14 +46,14 @@ def test_six_panels(basis: str, tmp_path: Path) -> None:
         limits = "exact limit of Theorem 4.1" in labels
         assert limits == (loss == "sft" and basis == "diagonal")
         assert axes.get_xscale() == ("linear" if axis == "k" else "log")
-    paths = view.write(results(basis), view.outputs(tmp_path))
+    paths = view.write(results(basis), figure_files("fig4", tmp_path))
     assert [path.name for path in paths] == ["fig4.png", "fig4.pdf", "fig4.csv"]
     assert paths[0].read_bytes().startswith(b"\x89PNG")
     assert paths[1].read_bytes().startswith(b"%PDF")
 
 
 def test_csv_has_every_run(tmp_path: Path) -> None:
-    data.write_csv(results(), tmp_path / "x.csv")
+    write_table(data.rows(results()), tmp_path / "x.csv")
     with (tmp_path / "x.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * len(results())
@@ -113,27 +114,6 @@ def test_collecting_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert len(shares) <= 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["four", "--out", "."], "figure='four': must be 1, 2, 3, 4, 5 or fig-1"),
-        (["4", "--out", "x.txt"], "out='x.txt': must be an existing folder"),
-        (["fig-4", "--out", ".", "--runs", "1"], "runs=1: must be an integer of at least 2"),
-        (["4", "--out", ".", "--dtype", "int8"], "dtype='int8': must be one of float64, float32"),
-        (["4", "--out", ".", "--device", "abacus"], "device='abacus': must be auto, cpu or"),
-        (["4", "--out", ".", "--workers", "0"], "workers=0: must be an integer of at least 1"),
-        (["fig-1", "--out", ".", "--runs", "3"], "runs=3: must be left out, it is one of Figures 3 and 4"),
-    ],
-)
-def test_bad_input_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        app(["figure", *arguments])
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (2, "")
-    assert err.startswith(f"error: {said}")
-    assert err.count("\n") == 1
-
-
 def test_command_prints_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,4 +130,4 @@ def test_command_prints_the_files(
     assert asked == [{"device": "cpu", "runs": 3}]
     assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in ("x.png", "x.csv")]
     with pytest.raises(ArgumentError, match="out="):
-        view.outputs(tmp_path / "no" / "x.png")
+        figure_files("fig4", tmp_path / "no" / "x.png")

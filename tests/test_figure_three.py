@@ -18,6 +18,7 @@ from theory.errors import ArgumentError
 from verify.checks import figure_three as claims
 from verify.cli import app
 from verify.output import figure_three as view
+from verify.output.figure_files import figure_files
 
 CONFIG = experiment.cells("small")[0]
 Law = Callable[[str, int, int, int], float]
@@ -128,7 +129,7 @@ def trained() -> view.Results:
 
 def test_six_panels_and_every_run_in_the_csv(tmp_path: Path) -> None:
     results = trained()
-    paths = view.outputs(tmp_path)
+    paths = figure_files("fig3", tmp_path)
     assert [path.name for path in paths] == ["fig3.png", "fig3.pdf", "fig3.csv"]
     view.write(results, paths)
     assert paths[0].read_bytes().startswith(b"\x89PNG")
@@ -165,26 +166,6 @@ def test_collecting_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert len(first.found) == 2
     assert shares[-1] == 1
     assert len(shares) <= 2
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["3", "--out", "x.txt"], "out='x.txt': must be an existing folder"),
-        (["fig-3", "--out", ".", "--runs", "1"], "runs=1: must be an integer of at least 2"),
-        (["3", "--out", ".", "--profile", "huge"], "profile='huge': must be one of paper, small, tiny"),
-        (["3", "--out", ".", "--dtype", "int8"], "dtype='int8': must be one of float32, float64"),
-        (["3", "--out", ".", "--device", "abacus"], "device='abacus': must be auto, cpu or"),
-        (["1", "--out", ".", "--profile", "small"], "profile='small': must be left out"),
-    ],
-)
-def test_bad_input_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        app(["figure", *arguments])
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (2, "")
-    assert err.startswith(f"error: {said}")
-    assert err.count("\n") == 1
 
 
 def test_without_transformers_the_command_names_the_extra(

@@ -7,12 +7,14 @@ from types import ModuleType
 
 import pytest
 import sympy as sp
+import torch
 
 from theory import block_symbols as bs
 from theory import notation as nt
 from theory import statement as registered
 from theory.statement import Statement, registry
 from verify.ledger import load_statements
+from verify.mutation.draws import _remembered, fingerprint
 from verify.mutation.explained import EXPLAINED
 from verify.mutation.mutants import claims, mutants
 from verify.mutation.tamper import Theory, imported_with
@@ -136,3 +138,33 @@ def test_a_sum_that_is_zero_changes_on_its_left() -> None:
     assert sp.Eq(3 * nt.eta**3 - nt.d, 0, evaluate=False) in found
     assert sp.Eq(nt.d - 3 * nt.eta**2, 0, evaluate=False) not in found  # the same equation
     assert sp.Eq(6 * nt.eta**2 - 2 * nt.d, 0, evaluate=False) not in found
+
+
+def test_a_formula_that_is_zero_changes_and_no_multiple_is_wrong() -> None:
+    """What is zero is measured nowhere else; a mean of symbols is, and is left alone."""
+    left = nt.V * (nt.S + nt.Sigma) * nt.w_star
+    zero = sp.ZeroMatrix(nt.d, 1)
+    new = _sides(sp.Eq(left, zero, evaluate=False))
+    dropped, turned = nt.V * nt.S * nt.w_star, nt.V.T * (nt.S + nt.Sigma) * nt.w_star
+    assert {str(dropped), str(turned)} <= {str(x.doit()) for x in new}
+    assert not {2 * left, -left} & new
+    assert not mutants(sp.Eq(nt.MatrixExpectation(left), zero, evaluate=False))
+
+
+def test_a_function_of_one_value_changes_in_its_arguments() -> None:
+    scaled, plain = nt.Label("f", nt.eta * nt.n, nt.A), nt.Label("f", nt.eta, nt.A)
+    new = _sides(nt.Chain(scaled, plain))
+    assert nt.Label("f", nt.eta**2 * nt.n, nt.A) in new
+    assert all(x.args[0] == scaled.args[0] and x != plain for x in new - {plain})
+    assert not mutants(nt.Chain(nt.Label("g", nt.eta), plain))
+
+
+def test_a_remembered_tensor_may_be_written_into() -> None:
+    once = _remembered(lambda n: torch.zeros(n))
+    once(2).add_(1.0)
+    assert once(2).sum() == 0
+
+
+def test_sets_have_a_fingerprint() -> None:
+    assert fingerprint({"V", "W"}) == fingerprint({"W", "V"}) != fingerprint({"V"})
+    assert fingerprint({"V"}) is not None

@@ -24,6 +24,7 @@ import test_planted_equivalents
 import test_planted_error_terms
 import test_planted_figure_five
 import test_planted_figure_four
+import test_planted_figure_three
 import test_planted_generated
 import test_planted_identities
 import test_planted_interference
@@ -123,6 +124,7 @@ PLANS = {
     **test_planted_error_terms.PLAN,
     **test_planted_figure_five.PLAN,
     **test_planted_figure_four.PLAN,
+    **test_planted_figure_three.PLAN,
     **test_planted_generated.PLAN,
     **test_planted_identities.PLAN,
     **test_planted_interference.PLAN,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -57,7 +58,7 @@ def gaussian_second(at: Noisy) -> Array:
 
 
 def risk(at: Noisy, V: Array, noise: float = 1.0, power: int = 2, isotropic: bool = False) -> float:
-    at = Noisy(at.Sigma, np.eye(len(V)), at.sigma, at.n) if isotropic else at
+    at = replace(at, task_root=np.eye(len(V))) if isotropic else at
     inner = gaussian_second(at) + noise * at.sigma**power / at.n * at.Sigma
     return float(np.trace(at.Lambda) + 2 * np.trace(V @ at.Sigma @ at.Lambda) + np.trace(V @ inner @ V.T))
 
@@ -75,7 +76,7 @@ def one_step_risk() -> Case:
 def fixed(
     at: Noisy, eta: float = 1.0, k: int = 0, noise: float = 1.0, isotropic: bool = False, rate: float = 1.0
 ) -> Array:
-    at = Noisy(at.Sigma, np.eye(len(at.Sigma)), at.sigma, at.n) if isotropic else at
+    at = replace(at, task_root=np.eye(len(at.root))) if isotropic else at
     c_k = ((1 - eta) ** (2 * np.arange(k + 1))).sum()
     inner = gaussian_second(at) + noise * (k + 1) / c_k * at.sigma**2 / at.n * at.Sigma
     found = -rate * eta * at.Lambda @ at.Sigma @ np.linalg.inv(inner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -140,6 +141,24 @@ def along_identity() -> Case:
     return Case(lambda p: check.along_identity(p, cases, SEED, STANDARD), curved(), wrong)
 
 
+def by_prompt() -> Case:
+    """k(2k−1)/d tr(S²(I − cS)^{2k−2}), and wrong ones."""
+    cases = ((0.8, 3, 12, 1), (0.4, 4, 20, 2))
+
+    def curved(S: np.ndarray, c: float, k: int, count: float | None = None, power: int = 2) -> float:
+        M = np.eye(len(S)) - c * S
+        total = np.trace(np.linalg.matrix_power(S, power) @ np.linalg.matrix_power(M, 2 * k - 2))
+        return float((k * (2 * k - 1) if count is None else count) / len(S) * total)
+
+    wrong = {
+        "k²": lambda S, c, k: curved(S, c, k, k**2),
+        "S for S²": partial(curved, power=1),
+        "trace split": lambda S, c, k: curved(np.trace(S) / len(S) * np.eye(len(S)), c, k),
+        "sign": lambda S, c, k: -curved(S, c, k),
+    }
+    return Case(lambda p: check.by_prompt(p, cases, SEED), curved, wrong)
+
+
 def _thinking(level: float, right: int) -> Case:
     V = -level * np.eye(3)
     wrong = {"the other way": (-right, 1.0), "a negative level": (-1, -1.0)}
@@ -159,6 +178,19 @@ def transient() -> Case:
     return Case(lambda p: check.transient(p, at, "planted"), lambda a: 2 * 0.6**a.k, wrong)
 
 
+def attained() -> Case:
+    """The same at odd k, where a larger bound is as wrong as a smaller one."""
+    V, S = -np.diag([1.0, 0.25]), np.array([[1.0, -1.2], [-1.2, 4.0]])
+    tight = [Landscape(V, S, np.eye(2), steps) for steps in (1, 3)]
+    wrong: dict[str, Callable[[Landscape], float]] = {
+        "twice": lambda a: 4 * 0.6**a.k,
+        "sign": lambda a: -2 * 0.6**a.k,
+        "κ": lambda a: 4 * 0.6**a.k,
+        "without κ": lambda a: 0.6**a.k,
+    }
+    return Case(lambda p: check.transient(p, [], "planted", tight), lambda a: 2 * 0.6**a.k, wrong)
+
+
 PLAN: Plan = {
     "curvature.along": (along,),
     "curvature.between": (between,),
@@ -166,7 +198,8 @@ PLAN: Plan = {
     "curvature.peak": (peak,),
     "curvature.corner": (corner,),
     "curvature.along_identity": (along_identity,),
-    "curvature.transient": (transient,),
+    "curvature.by_prompt": (by_prompt,),
+    "curvature.transient": (transient, attained),
     "curvature.thinking": (lambda: _thinking(1.95, 1), lambda: _thinking(0.1, -1)),
 }
 

@@ -15,6 +15,7 @@ from verify.profiles import PROFILES
 
 STANDARD = PROFILES["standard"]
 SEED = 20260304
+COURSES = {"a hill": (1, -1), "only rises": (1, 1), "only falls": (-1, -1)}
 SMALL = {"d": 10, "n": 40, "B": 12, "rank": 2, "runs": 30, "test_prompts": 20, "basis": "diagonal"}
 
 
@@ -42,7 +43,7 @@ def flat() -> Case:
 def valley() -> Case:
     """At the start the error falls with n and rises again, as Γ₀ comes to be small where Δ is not."""
     panel = Panel("sft", "n", (1, 16, 100), settings=SMALL | {"d": 20, "rank": 4, "epochs": 1})
-    return Case(lambda signs: check.turning(signs, panel, SEED, STANDARD), (-1, 1), {"a hill": (1, -1)})
+    return Case(lambda signs: check.turning(signs, panel, SEED, STANDARD), (-1, 1), COURSES)
 
 
 PLAN: Plan = {"figure_four.trend": (rising, flat), "figure_four.turning": (valley,)}

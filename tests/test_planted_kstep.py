@@ -62,7 +62,7 @@ def chains(k: int, with_W: bool) -> list[check.Chain]:
     for j, (n, rank) in enumerate(((2, None), (4, 2))):
         Sigma = covariance(3, SEED + 50 + j, rank)
         block_V = -0.4 * np.linalg.inv(Sigma + 0.3 * np.eye(3)) + block(3, SEED + j, 0.12)
-        block_W = np.eye(3) + (block(3, SEED + 9 + j, 0.3) if with_W else 0.0)
+        block_W = np.eye(3) + (block(3, SEED + 9 + j, 0.5) if with_W else 0.0)
         found.append(check.Chain(block_V, block_W, Sigma, n, k))
     return found
 

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from theory import risk_curve_exact as exact
 from theory import risk_curve_formulas as formulas
-from theory.block_symbols import T12, Sigma, a, aspect, average, explicit, g, k, mu, s, w
+from theory.block_symbols import T12, Sigma, a, aspect, average, explicit, g, k, mu, rho_pre, s, w
 from theory.risk_curve_formulas import slope_at_zero
 from verify.checks import risk_curve as check
+from verify.checks import risk_curve_start as starts
 from verify.checks.risk_curve import Task
 from verify.profiles import PROFILES
 from verify.risk_curve_settings import (
@@ -28,6 +29,7 @@ from verify.risk_curve_settings import (
     FEW_HELP,
     FEW_HURT,
     FIGURE_5,
+    LEVEL,
     SMALL_R,
     exact_at,
     exact_number,
@@ -36,7 +38,7 @@ from verify.risk_curve_settings import (
 )
 
 Array = NDArray[np.float64]
-SEED, STANDARD = 20260306, PROFILES["standard"]
+SEED, QUICK, STANDARD = 20260306, PROFILES["quick"], PROFILES["standard"]
 
 
 def _terms(expression: sp.Expr, read: Callable[[sp.Expr], Array], delta: float) -> dict[str, Array]:
@@ -111,6 +113,20 @@ def exact_slopes() -> Case:
     return Case(lambda p: check.slopes(p, tasks, "minimiser", SEED, STANDARD), right, wrong)
 
 
+def growth() -> Case:
+    """The slope's derivative in γ at equality, of the exact limit and of F."""
+    read = _numbers(lambda x, of: float(x.xreplace({rho_pre: sp.Float(of.rho)})), LEVEL)
+    goal = exact.at_equality()
+    right = read(goal)
+    top, bottom = sp.fraction(goal)
+    wrong = _around(right) | {
+        "the other sign": -right,
+        "without the constant": read((top - top.subs(rho_pre, 0)) / bottom),
+        "swapped": right[::-1],
+    }
+    return Case(lambda p: check.growth(p, LEVEL, "minimiser", SEED, QUICK), right, wrong)
+
+
 def projections() -> Case:
     """q′, w′ and T₁₂′ at 0, one of the four wrong at a time."""
     tasks = (FEW_HELP, FEW_HURT)
@@ -145,7 +161,7 @@ def miss_bound() -> Case:
     """The squares are 3.04 and 0.605."""
     wrong = {"one above": [3.0, 0.61], "both above": [3.1, 0.7], "those at γ = 0": [4.0, 1.0]}
     tasks = [SMALL_R, AT_EQUALITY]
-    return Case(lambda p: check.miss_bound(p, 1, tasks), [3.0, 0.6], wrong)
+    return Case(lambda p: starts.miss_bound(p, 1, tasks), [3.0, 0.6], wrong)
 
 
 def above(operator: str) -> Case:
@@ -224,12 +240,13 @@ PLAN: Plan = {
         partial(slope_sign, AT_EQUALITY, "minimiser", 1),
         partial(slope_sign, AT_EQUALITY, "zeroth order", 1, True),
     ),
+    "risk_curve.growth": (growth,),
     "risk_curve.projections": (projections,),
     "risk_curve.above": (partial(above, "first order"), partial(above, "minimiser")),
     "risk_curve.gap": (gap,),
-    "risk_curve.start": (partial(deterministic, check.start, formulas.START),),
-    "risk_curve.initial_miss": (partial(deterministic, check.initial_miss, 1 + g[1] * Sigma[1]),),
-    "risk_curve.miss_bound": (miss_bound,),
+    "risk_curve_start.start": (partial(deterministic, starts.start, formulas.START),),
+    "risk_curve_start.initial_miss": (partial(deterministic, starts.initial_miss, 1 + g[1] * Sigma[1]),),
+    "risk_curve_start.miss_bound": (miss_bound,),
     "risk_curve.spike": (spike,),
     "risk_curve.order": (
         partial(order, FIGURE_5, "first order", (0, 0.25, 0.5), (20,), -1),

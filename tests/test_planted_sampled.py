@@ -50,6 +50,31 @@ def norm_risk() -> Case:
     )
 
 
+def outer_by_prompt() -> Case:
+    wrong = {
+        "S once": lambda S, w: w @ (S @ w).T,
+        "no S": lambda S, w: w @ w.T,
+        "S²": lambda S, w: S @ S @ w @ (S @ w).T,
+        "inner": lambda S, w: ((S @ w).T @ S @ w) * np.eye(len(S)),
+        "factor": lambda S, w: 9 / 8 * S @ w @ w.T @ S,
+    }
+    return Case(lambda p: many.outer_by_prompt(p, SEED), lambda S, w: S @ w @ w.T @ S, wrong)
+
+
+def norm_by_prompt() -> Case:
+    def norm(V: np.ndarray, S: np.ndarray) -> float:
+        return float(((np.eye(len(V)) + V @ S) ** 2).sum())
+
+    wrong = {
+        "transposed": lambda V, S: norm(V.T, S),
+        "without I": lambda V, S: float(((V @ S) ** 2).sum()),
+        "S²": lambda V, S: norm(V, S @ S),
+        "operator norm": lambda V, S: float(np.linalg.norm(np.eye(len(V)) + V @ S, 2) ** 2),
+        "factor": lambda V, S: 9 / 8 * norm(V, S),
+    }
+    return Case(lambda p: check.norm_by_prompt(p, SEED), norm, wrong)
+
+
 def second_moment() -> Case:
     return of_words(lambda p: check.second_moment(p, SEED, QUICK), at_setting, risk.second_moment(), **BY_N)
 
@@ -223,9 +248,11 @@ def label_after_descent() -> Case:
 PLAN: Plan = {
     "risk.model_risk": (model_risk,),
     "risk.norm_risk": (norm_risk,),
+    "risk.norm_by_prompt": (norm_by_prompt,),
     "risk.second_moment": (second_moment,),
     "risk.quadratic_mean": (quadratic_mean, quadratic_mean_asymmetric),
     "risk.limit_in_length": (limit_in_length, rate_in_length),
+    "population.outer_by_prompt": (outer_by_prompt,),
     "population.prompt_moments": (lambda: _moments(0), lambda: _moments(1)),
     "population.covariance_square": (covariance_square,),
     "population.limit_of_prompts": (limit_of_prompts,),

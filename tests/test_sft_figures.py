@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from theory.errors import ArgumentError
 from verify.cli import app
 from verify.output import sft_data as data
 from verify.output import sft_figures as view
+from verify.output import sft_rows
+from verify.output.figure_files import write_table
 from verify.output.sft_data import Sample, Task
 
 
@@ -146,39 +149,56 @@ def test_files(figure: Callable[[], Any], suffix: str, start: bytes, tmp_path: P
 
 
 def test_where_a_figure_goes(tmp_path: Path) -> None:
-    assert view.outputs(5, tmp_path) == [tmp_path / "fig5.png", tmp_path / "fig5.pdf"]
-    assert view.outputs(1, tmp_path / "x.svg") == [tmp_path / "x.svg"]
+    assert view.outputs(5, tmp_path) == [tmp_path / f"fig5{suffix}" for suffix in (".png", ".pdf", ".csv")]
+    assert view.outputs(1, tmp_path / "x.svg") == [tmp_path / "x.svg", tmp_path / "x.csv"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["6", "--out", "."], "figure='6': must be 1, 2, 3, 4, 5 or fig-1, fig-2, fig-3, fig-4"),
-        (["1", "--out", "x.txt"], "out='x.txt': must be an existing folder, or a .png, .pdf or .svg file"),
-        (["1", "--out", "no/such/x.png"], "out='no/such/x.png': must be"),
-        (["2", "--out", ".", "--workers", "0"], "workers=0: must be an integer of at least 1"),
-    ],
-)
-def test_bad_input_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        app(["figure", *arguments])
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (2, "")
-    assert err.startswith(f"error: {said}")
-    assert err.count("\n") == 1
+def test_tables_have_what_is_drawn(tmp_path: Path) -> None:
+    for figure in (figure1, figure2, figure5):
+        found: Any = figure()
+        write_table(sft_rows.rows(found), tmp_path / "rows.csv")
+        with (tmp_path / "rows.csv").open(encoding="utf-8") as file:
+            read = list(csv.DictReader(file))
+        first = [row for row in read if row["model"] == "minimiser"]
+        if figure is figure2:
+            ((_, points), *_) = found.points.items()
+            (n, sample), counts = points[0], (3, 8, 15, 30)
+            assert {(row["n_post"], row["n_pre"]) for row in first} >= {
+                ("20", "40"),
+                ("40", "20"),
+                ("20", "20"),
+            }
+            limit = data.with_length(found.tasks[0], "all", n).limit(sample.counts)
+        else:
+            sample = found.samples[0].at(sft_rows.drawn(found.samples[0]))
+            counts = sample.counts
+            assert {*range(1, 41)} <= {*counts} <= {*range(1, 41), 45, 50, 55, 60}
+            limit = found.tasks[0].limit(counts)
+        for place, B in enumerate(counts):
+            row = first[place]
+            assert row["B"] == str(B)
+            assert float(row["q50"]) == pytest.approx(np.median(sample.errors[:, place]), rel=1e-6)
+            assert float(row["limit"]) == pytest.approx(limit[place], rel=1e-6)
+            assert (row["mean"] == "") == (abs(B - sample.rank) <= 3)
+        ours = [row for row in read if row["model"] == "first order"]
+        assert len(ours) == (6 if figure is figure5 else 0)
+        if ours:
+            F = found.tasks[0].first_order_limit(found.first_order[0].counts, printed=True)
+            assert [float(row["F_printed"]) for row in ours[:3]] == pytest.approx(F.tolist(), rel=1e-6)
+            assert float(ours[0]["mean"]) == pytest.approx(found.first_order[0].mean[0], rel=1e-6)
 
 
 def test_command_prints_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = figure1()
-    monkeypatch.setattr(data, "figure1", lambda progress, workers: small)
+    monkeypatch.setattr(data, "figure1", lambda progress, workers, realizations: small)
     with pytest.raises(SystemExit) as ended:
         app(["figure", "1", "--out", str(tmp_path)])
     assert not ended.value.code
     files = sorted(tmp_path.iterdir())
-    assert capsys.readouterr().out.split() == [str(file) for file in files[::-1]]
-    assert [file.name for file in files] == ["fig1.pdf", "fig1.png"]
+    assert capsys.readouterr().out.split() == [str(files[place]) for place in (2, 1, 0)]
+    assert [file.name for file in files] == ["fig1.csv", "fig1.pdf", "fig1.png"]
 
 
 def test_two_realizations_at_least() -> None:

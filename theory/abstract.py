@@ -89,7 +89,8 @@ register(
         depends_on=("abs-i.a", "insight-1.b"),
         note="Corrected for every Σ₀ if Σ commutes with P_U: only F knows Σ₀.  So what counts is not "
         "balance but how near Γ₀ is to Γ outside U: an uneven test wants uneven pretraining, and more "
-        "trace off U beats balance.  For invertible A nothing of Σ₀ is left, and there is nothing latent.",
+        "trace off U beats balance.  Of Σ ⪰ Σ₀ it takes Σ ⪰ (tr/d) I alone.  For invertible A nothing of "
+        "Σ₀ is left, and there is nothing latent.",
     )
 )
 register(
@@ -125,7 +126,7 @@ register(
             sp.Lt(nt.Label(POST, A1), nt.Label(POST, A2), evaluate=False),
         ),
         assumptions=("difficulty: E‖ηw* + ṼSw*‖², the supervised loss of −Γ₀⁻¹", "B → ∞"),
-        condition="A_j = ηΣP_j with P_j of one rank that commute with Σ, and n → ∞ at fixed d",
+        condition="A_j = ηΣP_j of one rank, P_j projections that commute with Σ, and n → ∞ at fixed d",
         counterexample=points.harder_and_worse,
         depends_on=("insight-1.b", "sec-5.1-hardness.a"),
         note="There the gain is the difficulty: L_post = L_pre + d − m − (difficulty of A)/η², for every "
@@ -179,7 +180,11 @@ register(
             _implies(sp.Lt(D, DIFFICULT, evaluate=False), sp.Lt(LT, L0, evaluate=False)),
             _implies(sp.Gt(D, DIFFICULT, evaluate=False), sp.Gt(LT, L0, evaluate=False)),
         ),
-        assumptions=("D the error of the pretrained model over w*²", "steps of one size η", *_AT_ONE_STEP),
+        assumptions=(
+            "D > 0 the error of the pretrained model over w*²",
+            "steps of one size η",
+            *_AT_ONE_STEP,
+        ),
         condition="k ≥ 2",
         counterexample=points.no_bound,
         depends_on=("ext-step-size.a",),

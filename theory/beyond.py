@@ -286,5 +286,5 @@ STATEMENTS = (
         "and test have the same substitution: theory.beyond_limit.sft_risk_limit.",
     ),
 )
-# Entered all at once.
-tuple(map(register, STATEMENTS))
+for _statement in STATEMENTS:
+    register(_statement)

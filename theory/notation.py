@@ -390,6 +390,9 @@ class _Printer(LatexPrinter):
         return rf"\text{{{expr.name}}}"
 
 
+SETTINGS = {"mul_symbol": None, "mat_str": "bmatrix", "mat_delim": ""}  # bmatrix brings its brackets
+
+
 def latex(expression: sp.Basic) -> str:
     """LaTeX of a statement, for amsmath, amssymb and bm alone."""
-    return str(_Printer({"mul_symbol": None, "mat_str": "bmatrix"}).doprint(expression))
+    return str(_Printer(SETTINGS).doprint(expression))

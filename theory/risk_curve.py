@@ -179,7 +179,7 @@ register(
         note="At the settings of Figure 5, r = 0.1, it fails.  n = 1000: the least F below the spike is "
         "3.15 (3.28 corrected), F(∞) = 2.05; n = 5000: 3.65 (4.45) and 0.81.  It would hold for r < "
         "0.0828 and r < 0.0560 (corrected 0.0811, 0.0507; r₀ = 0.0809, 0.0304); for Ṽ_* itself see "
-        "ext-curve.f.",
+        "ext-curve.e.",
     )
 )
 register(

@@ -84,6 +84,8 @@ _ORDER = (
     "insight-4",
     "sec-6-practical",
     "sec-7",
+    "fig-3",
+    "fig-4",
     "lem-A.",
     "eq-A.",
     "app-B",

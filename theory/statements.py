@@ -23,6 +23,8 @@ from theory import (  # noqa: F401, I001
     error_levels,
     error_terms,
     figure_five,
+    figure_four,
+    figure_three,
     linearised,
     linearised_bias,
     linearised_noise,
@@ -35,4 +37,5 @@ from theory import (  # noqa: F401, I001
     os_finite,
     revealed,
     abstract,
+    beyond,
 )

@@ -28,6 +28,7 @@ Values = tuple[dict[Any, Any], dict[Any, Any]]  # of the matrix symbols and of t
 # The settings are fixed: the best A are covariances there, and every effect is several times its δ.
 AT = 187
 FULL, CROSSED = check.shift(AT, 3, 5, 2), check.shift(AT, 3, 5, 2, crossing=0.85)
+SHORT = check.shift(AT, 2, 5, 2)  # where n + m + 1 is small, so that each of its terms counts
 CAPTION = ((200, 0.1, 1.0), (200, 1.0, 0.0))  # Σ₀ and Δ of Figure 1
 
 

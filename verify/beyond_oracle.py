@@ -28,13 +28,19 @@ def outcomes(values: tuple[Value, ...], rows: int, cols: int) -> Iterator[tuple[
         yield sp.Matrix(rows, cols, [value for value, _ in entries]), sp.prod(p for _, p in entries)
 
 
-def second_moment_of_entries(values: tuple[Value, ...], root: sp.Matrix, M: sp.Matrix, n: int) -> sp.Matrix:
-    """E[SMS] for x = Lz with entries of z of these values."""
+def mean_over_entries(
+    values: tuple[Value, ...], root: sp.Matrix, function: Callable[[sp.Matrix], sp.Matrix], n: int
+) -> sp.Matrix:
+    """E[function(S)] for x = Lz with entries of z of these values."""
     total = sp.zeros(root.rows)
     for z, p in outcomes(values, root.cols, n):
-        S = exact.covariance(root * z)
-        total += S * M * S * p
+        total += function(exact.covariance(root * z)) * p
     return total
+
+
+def second_moment_of_entries(values: tuple[Value, ...], root: sp.Matrix, M: sp.Matrix, n: int) -> sp.Matrix:
+    """E[SMS] for the same."""
+    return mean_over_entries(values, root, lambda S: S * M * S, n)
 
 
 def second_moment_of_radii(root: sp.Matrix, M: sp.Matrix, n: int) -> sp.Matrix:

@@ -12,12 +12,13 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from theory.errors import ArgumentError, check_count
-from theory.statement import select
+from theory.statement import registry, select
 from theory.wishart import TERM_LIMIT
+from verify.claim_cli import check, new
+from verify.graph_cli import diff, graph
 from verify.ledger import load_statements, store
 from verify.ledger.kills import committed_kills
 from verify.one_line import one_line_errors
-from verify.output import latex as tex
 from verify.output.progress import progress_bar
 from verify.output.table import STYLES, counts, evidence_table, ledger_table, rendered
 from verify.profiles import profile_named
@@ -31,6 +32,10 @@ app = typer.Typer(
 )
 
 app.add_typer(sweep_app, name="sweep")
+app.command()(check)
+app.command()(new)
+app.command()(graph)
+app.command()(diff)
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Statements; all if none is named.")]
 
@@ -76,8 +81,13 @@ def ledger(json: Annotated[bool, typer.Option("--json", help="Print the rows as 
 
 @app.command()
 @one_line_errors()
-def show(id: Annotated[str, typer.Argument(metavar="ID", help="A statement.")]) -> None:
-    """One statement in full: formulas as LaTeX, verdict, evidence, the two routes to it."""
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID", help="A statement.")],
+    as_latex: Annotated[bool, typer.Option("--latex", help="Formulas as LaTeX.")] = False,
+) -> None:
+    """One statement in full: formulas, derivation step by step, verdict, evidence, the two routes to it."""
+    from verify.output import derivation  # here, because it loads the checks
+    from verify.output.plain import plain
     from verify.routes.report import lines, routes  # here, because it reads all the source
 
     rows = _rows([id])
@@ -95,7 +105,10 @@ def show(id: Annotated[str, typer.Argument(metavar="ID", help="A statement.")]) 
         ):
             if row[key]:
                 text = row[key] if isinstance(row[key], str) else "; ".join(row[key])
+                text = plain(text) if key.endswith("_latex") and not as_latex else text
                 parts += [Text(f"\n{label}", style="bold"), Text(text)]
+        _print(*parts)  # before the derivation, which may take seconds
+        parts = [*derivation.parts(registry()[row["id"]], registry(), as_latex)]
         parts += [Text(), evidence_table(row)] if row["evidence"] else [Text("\nno evidence yet")]
         parts += [Text(), *map(Text, lines(ways[row["id"]]))]
         _print(*parts)
@@ -242,9 +255,9 @@ def plan(
 @one_line_errors()
 def figure(
     name: Annotated[str, typer.Argument(metavar="1|2|3|4|5", help="Which figure of the paper, or fig-1 ….")],
-    out: Annotated[Path, typer.Option(help="Folder for a .png and a .pdf, or one file.")],
+    out: Annotated[Path, typer.Option(help="Folder for a .png, a .pdf and a .csv, or one file.")],
     workers: Annotated[int, typer.Option(help="Processes that simulate.")] = 2,
-    runs: Annotated[int | None, typer.Option(help="Of Figures 3 and 4: runs that are averaged.")] = None,
+    runs: Annotated[int | None, typer.Option(help="Runs that are averaged, or training sets.")] = None,
     device: Annotated[str | None, typer.Option(help="Of Figures 3 and 4: cpu, cuda or auto.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Of Figures 3 and 4: float64 or float32.")] = None,
     profile: Annotated[str | None, typer.Option(help="Of Figures 3 and 4: paper, or small for 3.")] = None,
@@ -262,15 +275,22 @@ def figure(
 def latex(
     ids: Ids = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for a file a statement and statements.tex.")
+        Path | None, typer.Option(help="Folder for a file a statement, macros, table, errata, companion.")
     ] = None,
 ) -> None:
-    """Statements as LaTeX: a document on stdout, or files in a folder."""
+    """Statements as LaTeX: a document on stdout, or all that a paper needs in a folder."""
+    from verify.output import latex as tex  # here, because reading the ledger needs no printer
+    from verify.output import latex_folder
+
     rows = _rows(ids or [])
     if out is None:
-        typer.echo(tex.document(rows), nl=False)
-    elif out.exists() and not out.is_dir():
-        raise ArgumentError(f"out={str(out)!r}: must be a folder")
-    else:
-        for path in tex.write(rows, out):
-            typer.echo(path)
+        typer.echo(tex.document(rows, registry()), nl=False)
+        return
+    paths = latex_folder.write(rows, registry(), out)
+    for path in paths:
+        typer.echo(path)
+    if out / "companion.pdf" not in paths:
+        typer.echo(
+            f"{out / 'companion.tex'}: no pdflatex here to make a PDF (Debian: texlive-latex-recommended)",
+            err=True,
+        )

@@ -6,9 +6,6 @@ import pytest
 
 from verify import plugin
 
-# theory.beyond is not among theory.statements yet.
-collect_ignore = ["test_beyond.py", "test_beyond_tuning.py"]
-
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     # Not ``pytest_plugins``, which pytest accepts in the outermost conftest only.

@@ -19,7 +19,7 @@ SCALED: dict[str, Any] = {
     "test_prompts": 40,
     "dtype": "float32",
 }
-COUNTS, LENGTHS, STEPS = (4, 24, 80, 240), (10, 80, 400), (1, 2, 4, 8)
+COUNTS, LENGTHS, STEPS = (4, 80, 200), (10, 80, 240), (1, 3, 8)
 AXES = {"B": COUNTS, "n": LENGTHS, "k": STEPS}
 ALONE = {"n_pre": SCALED["n"], "n_test": SCALED["n"]}  # with n that of the post-training prompts alone
 

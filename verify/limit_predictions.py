@@ -221,10 +221,16 @@ def two_parts(form: Matrix) -> Callable[[Array, Array, Array, Array, float], Arr
 
 
 def rescaled(label: nt.Label) -> Callable[[float], tuple[float, float]]:
-    """What A and η are multiplied by in Ṽ_*(sη, sA), as functions of s."""
+    """What A and η are multiplied by in Ṽ_*(sη, sA), as functions of s; read off at A = η = ¼, where nothing
+    is rounded."""
     _, eta, A = label.args
-    factors = A.as_coeff_matrices()[0], eta / nt.eta
-    return lambda s: tuple(float(each.subs(sft_limit.scale, s)) for each in factors)  # type: ignore[return-value]
+    quarter = 0.25
+
+    def factors(s: float) -> tuple[float, float]:
+        at = {sft_limit.scale: s, nt.eta: quarter, nt.A: np.array([[quarter]])}
+        return float(value(A, at)[0, 0]) / quarter, float(value(eta, at)) / quarter
+
+    return factors
 
 
 # The error at other β -----------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from numerics.device import seeded
+from theory import block_symbols as bs
 from theory import error_term_formulas as fm
+from theory import error_term_words as ew
 from theory import linearised_noise as noise
 from theory import linearised_words as lw
 from theory import notation as nt
@@ -21,7 +23,7 @@ from theory.block_symbols import Sigma_bar, aspect
 from theory.lower import lower_matrix, lower_scalar
 from theory.words.evaluate import evaluate
 from theory.words.letters import Factor, Letter, Word, inverse_letter, pinv_letter
-from theory.words.poly import Matrix, Scalar
+from theory.words.poly import Matrix, Scalar, letter, substitute
 from verify.checks.linearised import Batch, Training, at_right, pinv
 from verify.checks.linearised_limits import GROUP, SMALL, Regime
 from verify.checks.precision_fits import Lifted
@@ -210,3 +212,24 @@ def of_training(expression: Matrix | Scalar | sp.Basic) -> Callable[[Training], 
         return np.asarray(evaluate(words, known, scalars))
 
     return predict
+
+
+def ratio_bounded(small: Scalar, large: Scalar) -> bool:
+    """Whether small ≤ (σ₁ + σ₂) large/tr Σ for two blocks of levels σ₁, σ₂ and x_k = tr(ṼP_kṼᵀ) ≥ 0."""
+    V, (first, second) = letter(LETTERS["V"]), ew.BLOCKS
+    x, y, rank = sp.symbols("x y m", positive=True)
+    squares = [(V @ p @ V.T).trace() for p in (first, first + second)]
+    values = {next(iter(s.terms)): value for s, value in zip(squares, (x, x + y), strict=True)}
+    trace = first.trace()
+    values[next(iter(trace.terms))] = rank
+
+    def total_of(scalar: Scalar) -> sp.Expr:
+        words = substitute(scalar, {LETTERS["Sigma"]: ew.diagonal(bs.Sigma)})
+        return sum(c * sp.prod([values[(word,)] for word in key]) for key, c in words.terms.items())
+
+    total = rank * bs.Sigma[1] + (nt.d - rank) * bs.Sigma[2]  # tr Σ
+    part = sp.cancel(total_of(large) / total)
+    gap = sp.Poly(
+        sp.expand((bs.Sigma[1] + bs.Sigma[2]) * part - total_of(small)), bs.Sigma[1], bs.Sigma[2], x, y
+    )
+    return all(c >= 0 for c in gap.coeffs())

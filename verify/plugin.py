@@ -35,7 +35,6 @@ from verify import reproduce
 from verify.ledger import load_statements, store
 from verify.ledger.kills import committed_kills
 from verify.ledger.run import Recorder, Run
-from verify.output.latex import document
 from verify.output.markdown import ledger_markdown
 from verify.output.table import counts, ledger_table, rendered
 from verify.profiles import PROFILES, Profile, profile_named
@@ -200,10 +199,8 @@ def _kills(run: Run) -> dict[str, str]:
 
 def _write_ledger(run: Run) -> None:
     path = store.committed_path()
-    texts = {"ledger.md": ledger_markdown(run.rows, committed_kills()), "statements.tex": document(run.rows)}
-    store.write_files(
-        {path: store.dumps(run.rows), **{path.with_name(name): text for name, text in texts.items()}}
-    )
+    markdown = ledger_markdown(run.rows, committed_kills())
+    store.write_files({path: store.dumps(run.rows), path.with_name("ledger.md"): markdown})
     run.written = True
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from theory.errors import ArgumentError
 
-MOST_CHECKS = 500  # sampled checks of a full run; tests/test_committed.py holds the ledger to it
+MOST_CHECKS = 520  # sampled checks of a full run; tests/test_committed.py holds the ledger to it
 
 
 @dataclass(frozen=True)

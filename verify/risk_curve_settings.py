@@ -26,7 +26,14 @@ APART = replace(FEW_HURT, aspect=0.25)  # where Ṽ_* and V_S + V_N are far apar
 MANY, NOISY = Task(2 / 3, 1.0, 0.4, 0.8, 0.25), Task(1 / 2, 2.0, 1.2, 0.3, 0.5)
 SMALL_R = Task(1 / 2, 0.5, 0.9, 0.02, 0.0625)  # and small γ, in the condition of Proposition B.2 (iii)
 AT_EQUALITY = Task(1 / 2, 1.0, 0.9, 0.002, 0.125)  # μ₁ = ρ²/(1 + ρ²)
-TINY = (replace(FEW_HELP, r=1e-4), replace(SMALL_R, first=3 / 4, r=1e-4))
+# Where each factor of a slope shows and a draw of it scatters little: γ is not small, no level is near 1.
+SLOPED = (Task(1 / 4, 2.0, 0.5, 0.8, 0.25), Task(2 / 3, 0.5, 0.5, 0.4, 0.5))
+SLOPED_LINEARISED = (Task(1 / 4, 0.8, 0.5, 0.8, 2.0), Task(3 / 4, 2.0, 0.5, 0.8, 1.0))
+SLOPED_TINY = (Task(3 / 4, 2.0, 0.5, 1e-4, 2.0), Task(2 / 3, 0.5, 0.5, 1e-4, 0.5))
+BIASED_TINY = (Task(2 / 3, 0.5, 1.4, 1e-4, 0.25), Task(2 / 3, 0.5, 0.5, 1e-4, 0.25))
+# At equality in Proposition B.2 (iii), r → 0: small and large powers of ρ count.
+LEVEL = tuple(Task(x, (x / (1 - x)) ** 0.5, 0.5, 1e-6, 0.0) for x in (1 / 3, 3 / 4))
+LARGE_GAP = Task(2 / 3, 0.5, 0.5, 0.00125, 1 / 128)
 FIGURE_5 = Task(1 / 2, 0.1, 0.2, 0.1, 0.6)  # its panel (a)
 MATCHED = Task(2 / 3, 1.0, 1.0, 0.2, 1.0)  # the counterexample of ext-curve.e, at r = 1/5
 

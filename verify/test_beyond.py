@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -109,28 +109,36 @@ def test_elliptical_and_correlated(ledger, profile, seed):
 POINT = {"root": rational(2, 2, "one root"), "tasks": rational(2, 2, "one tasks"), "sigma": R(3, 2)}
 
 
-def _values(n, second):
-    """What the forms of one step ask for, at :data:`POINT`."""
+def _values(n, form):
+    """What a form of one step asks for at :data:`POINT`; the means that it names, by enumeration of signs."""
     root, tasks = POINT["root"], POINT["tasks"]
-    return {
-        nt.Sigma: root * root.T,
-        words.Lambda: tasks * tasks.T,
-        words.sigma: POINT["sigma"],
-        nt.n: n,
-        beyond.SECOND: second,
-    }
+    known = {nt.Sigma: root * root.T, words.Lambda: tasks * tasks.T, words.sigma: POINT["sigma"], nt.n: n}
+    return known | means_of_signs(form, nt.Sigma_hat, n)
 
 
-def _enumerated_second(n):
-    root, tasks = POINT["root"], POINT["tasks"]
-    return oracle.second_moment_of_entries(oracle.SIGNS, root, tasks * tasks.T, n)
+def means_of_signs(form, S, n):
+    """The means of functions of ``S`` and Λ in a form, each at features of signs, at :data:`POINT`."""
+    Lambda = POINT["tasks"] * POINT["tasks"].T
+
+    def mean(argument):
+        inside = lambda at: sp.Matrix(value(argument, {S: at, words.Lambda: Lambda}))  # noqa: E731
+        return oracle.mean_over_entries(oracle.SIGNS, POINT["root"], inside, n)
+
+    return {named: mean(named.args[0]) for named in form.atoms(nt.MatrixExpectation)}
+
+
+ENTRIES = sp.symbols("v:4")  # of a Ṽ at d = 2
+
+
+@cache
+def _risk_polynomial(n):
+    miss = lambda prompt: oracle.squared_miss(sp.Matrix(2, 2, ENTRIES), prompt, 1)  # noqa: E731
+    return sp.expand(oracle.population(miss, POINT["root"], POINT["tasks"], POINT["sigma"], n))
 
 
 def _risk(V, n):
     """E‖ŵ_1 − w*‖² by enumeration of signs."""
-    return oracle.population(
-        lambda prompt: oracle.squared_miss(V, prompt, 1), POINT["root"], POINT["tasks"], POINT["sigma"], n
-    )
+    return _risk_polynomial(n).subs(dict(zip(ENTRIES, V, strict=True)))
 
 
 @pytest.mark.statements("ext-beyond.d")
@@ -138,7 +146,8 @@ def test_one_step_risk(ledger, profile, seed):
     id = "ext-beyond.d"
     general, gaussian = registry()[id].printed.args
     S = nt.S
-    given_S = general.args[1].xreplace({beyond.SECOND: S * words.Lambda * S}).xreplace({nt.Sigma: S})
+    drawn = {mean: mean.args[0].xreplace({nt.Sigma_hat: S}) for mean in general.atoms(nt.MatrixExpectation)}
+    given_S = general.args[1].xreplace(drawn).xreplace({nt.Sigma: S})
     before = words.with_root(lower_scalar(given_S)).equals(words.noisy_risk(1, mean_of_S=False))
     after = words.with_root(lower_scalar(gaussian.rhs)).equals(words.noisy_risk(1))
     ledger.record(
@@ -149,18 +158,32 @@ def test_one_step_risk(ledger, profile, seed):
     )
     V, holds = rational(2, 2, "one V"), True
     for n in (1, 2):
-        stated = value(general.args[1], _values(n, _enumerated_second(n)) | {nt.V: V})
+        stated = value(general.args[1], _values(n, general.args[1]) | {nt.V: V})
         holds = holds and stated == _risk(V, n)
     ledger.record(
         id, symbolic(holds, "full model, ±1 in features, tasks and noise enumerated, d = 2, n = 1, 2")
     )
     prediction = lambda at, V: value(gaussian.rhs, _symbols(at) | {nt.V: V})  # noqa: E731
     ledger.record(id, check.one_step_risk(prediction, seed("risk"), profile))
+    whole = lambda at, V: value(general.args[1], at_signs(general, at) | {nt.V: V})  # noqa: E731
+    ledger.record(id, check.one_step_risk(whole, seed("signs"), profile, [signs(1), signs(2)]))
 
 
 def _symbols(at):
     """A setting of the checks, by symbol."""
     return {nt.Sigma: at.Sigma, words.Lambda: at.Lambda, words.sigma: at.sigma, nt.n: at.n}
+
+
+def signs(n):
+    """The setting of :data:`POINT`: z = L⁻¹x of signs: means of functions of S are finite sums."""
+    root, tasks = (np.array(POINT[name].tolist(), dtype=float) for name in ("root", "tasks"))
+    return check.Noisy(root, tasks, float(POINT["sigma"]), n, "rademacher")
+
+
+def at_signs(form, at, S=nt.Sigma_hat):
+    """:func:`_symbols` of a setting of :func:`signs`, and the means that ``form`` names."""
+    means = means_of_signs(form, S, at.n)
+    return _symbols(at) | {name: np.array(mean.tolist(), dtype=float) for name, mean in means.items()}
 
 
 @pytest.mark.statements("ext-beyond.e")
@@ -171,21 +194,24 @@ def test_pretrained(ledger, profile, seed):
     half = words.noisy_risk(1).gradient(words.V) * R(1, 2)
     # Both forms are −(…)·D⁻¹ times what is left of it; the gradient is V D′ + ΛΣ.
     mean = words.gaussian_mean(lower_matrix(words.Lambda))
-    whole = general.args[-1].arg.xreplace({beyond.SECOND: nt.A})
+    named, inverted = general.atoms(nt.MatrixExpectation), general.args[-1].arg
+    whole = inverted.xreplace(dict.fromkeys(named, nt.A))
     bracket = substitute(lower_matrix(whole), {nt.letter_of(nt.A): mean})
-    first = _is_slope(half, bracket) and general == -words.Lambda * nt.Sigma * sp.Inverse(
-        general.args[-1].arg
-    )
-    inverse = next(iter(gaussian.atoms(sp.Inverse) - {words.Lambda.I}))
-    second = _is_slope(half, lower_matrix(inverse.arg) @ lower_matrix(words.Lambda) @ lower_matrix(nt.Sigma))
-    second = second and gaussian == -inverse
+    first = named == {beyond.SECOND} and _is_slope(half, bracket)
+    first = first and general == -words.Lambda * nt.Sigma * sp.Inverse(inverted)
+    inverses, second = gaussian.atoms(sp.Inverse) - {words.Lambda.I}, False
+    if len(inverses) == 1 and gaussian == -(inverse := inverses.pop()):
+        tasks = lower_matrix(words.Lambda) @ lower_matrix(nt.Sigma)
+        second = _is_slope(half, lower_matrix(inverse.arg) @ tasks)
     ledger.record(id, symbolic(first and second, "slope zero, general d, n, Σ, Λ", kind="derivation"))
     holds = True
     for n in (1, 2):
-        V = value(general, _values(n, _enumerated_second(n)))
+        V = value(general, _values(n, general))
         holds = holds and oracle.slope(partial(_risk, n=n), V) == sp.zeros(2)
     ledger.record(id, symbolic(holds, "full model, signs enumerated: no slope, d = 2, n = 1, 2"))
     ledger.record(id, check.pretrained(lambda at: value(gaussian, _symbols(at)), seed("start"), profile))
+    whole = lambda at: value(general, at_signs(general, at))  # noqa: E731
+    ledger.record(id, check.pretrained(whole, seed("signs"), profile, signs(2)))
 
 
 def _is_slope(half, bracket):
@@ -198,17 +224,14 @@ def _is_slope(half, bracket):
 def test_two_steps(ledger, profile, seed):
     id = "ext-beyond.k"
     form = registry()[id].printed.rhs
-    derived = sp.expand(words.noisy_isotropic_risk(2) - form) == 0
-    # The general words, against the same multiplied out by hand: M²w* + (I + M)Ṽξ.
-    ledger.record(id, symbolic(derived, "words of two noisy steps, general d, n", kind="derivation"))
     holds, s = True, sp.Symbol("s", positive=True)
-    for d, n in ((1, 1), (1, 2), (2, 1)):
+    for d, n in ((1, 1), (1, 2), (1, 3), (2, 1)):
         X, normals = exact.normal_prompt(sp.eye(d), n)
         u, noise = sp.Matrix(sp.symbols(f"u:{d}")), sp.Matrix(sp.symbols(f"e:{n}"))
         miss = oracle.squared_miss(-c * sp.eye(d), (X, u, s * noise), 2)
         found = exact.gaussian_mean(miss, [*normals, *u, *noise])
         holds = holds and sp.expand(found - form.subs({nt.d: d, nt.n: n, words.sigma: s})) == 0
-    ledger.record(id, symbolic(holds, "full model, Gaussian moments, (d,n) = (1,1), (1,2), (2,1)"))
+    ledger.record(id, symbolic(holds, "full model, Gaussian moments, (d,n) = (1,1), (1,2), (1,3), (2,1)"))
 
     def prediction(d, n, c_value, sigma):
         return float(form.subs({nt.d: d, nt.n: n, c: c_value, words.sigma: sigma}))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,10 +25,11 @@ from verify.checks import beyond_tuning as check
 from verify.checks.points import rational
 from verify.checks.run import exact as symbolic
 from verify.surface import value
-from verify.test_beyond import POINT, _enumerated_second, _symbols
+from verify.test_beyond import ENTRIES, POINT, at_signs, means_of_signs, signs
 
 R = sp.Rational
 HALF = R(1, 2)
+LOUD = replace(signs(2), sigma=4.0)  # noise that weighs as much as the rest
 GAMMA0 = sp.Matrix([[2, 1], [1, 3]])
 
 
@@ -114,9 +117,11 @@ def test_noisy_minimiser(ledger, seed):
     ones = [(sp.ones(1), sp.ones(1), sp.ones(1))]
     by_hand = []
     for k, at in ((0, R(-1, 4)), (1, R(-11, 50))):
-        loss = partial(oracle.path_loss, W=sp.eye(1), prompts=ones, levels=oracle.rates(HALF, k))
-        by_hand.append(oracle.slope(loss, sp.Matrix([[at]]))[0])
-    ledger.record(id, symbolic(by_hand == [0, 0], "d = n = B = 1: −1/4 at k = 0, −11/50 at k = 1"))
+        levels = oracle.rates(HALF, k)
+        loss = partial(oracle.path_loss, W=sp.eye(1), prompts=ones, levels=levels)
+        stated = _tuned(_forms(id), *oracle.columns_of(ones), sp.eye(1), levels)
+        by_hand.append(stated == sp.Matrix([[at]]) and oracle.slope(loss, sp.Matrix([[at]]))[0] == 0)
+    ledger.record(id, symbolic(all(by_hand), "d = n = B = 1: −1/4 at k = 0, −11/50 at k = 1"))
     shapes = ((4, 3, 3, 2), (3, 4, 6, 1), (4, 2, 2, 0), (3, 5, 1, 4))
     ledger.record(id, check.minimiser(_at_tuning(id), shapes, 0.8, seed("minimiser")))
 
@@ -192,7 +197,9 @@ def test_population(ledger, profile, seed):
     id = "ext-beyond.i"
     tends, equal = registry()[id].printed.args
     general = tends.args[3].args[1]
-    curvature = registry()["ext-beyond.j"].printed.rhs.args[0]
+    size = registry()["ext-beyond.j"].printed.rhs
+    (norm,) = size.atoms(nt.OperatorNorm)
+    curvature = size / norm * norm.args[0]
     # Ṽ N_∞ + ηc_kΛA, where the cross terms in φ and ξ have no mean: the model's slope, and the print's zero.
     inverse = general.args[-1]
     outer = general == -nt.eta * words.Lambda * nt.A * inverse
@@ -213,7 +220,7 @@ def test_population(ledger, profile, seed):
     )
     holds = True
     for n, k in ((1, 1), (2, 0)):
-        at = _population_values(n, k)
+        at = _population_values(n, k, general, curvature)
         V = value(general, at)
         loss = _population_loss(n, k)
         holds = holds and oracle.slope(loss, V) == sp.zeros(2)
@@ -235,24 +242,26 @@ def test_population(ledger, profile, seed):
     ledger.record(id, symbolic(sides[0] == sides[1], "second line, E[S²] of eq-A.wishart2, d = 2"))
 
     def prediction(at, eta, k):
-        return value(general, _of_setting(at, eta, k))
+        return value(general, _of_setting(general, at, eta, k))
 
-    ledger.record(id, moments.population(prediction, seed("population"), profile))
-    size = lambda at, eta, k: value(registry()["ext-beyond.j"].printed.rhs, _of_setting(at, eta, k))  # noqa: E731
-    ledger.record("ext-beyond.j", check.curvature(size, seed("curvature"), profile))
+    ledger.record(id, moments.population(prediction, seed("population"), profile, at=LOUD))
+    alone = lambda at, eta, k: value(equal.rhs, _of_setting(equal.rhs, at, eta, k))  # noqa: E731
+    ledger.record(id, moments.population(alone, seed("isotropic"), profile, isotropic=True))
+    stated = lambda at, eta, k: value(size, _of_setting(size, at, eta, k))  # noqa: E731
+    ledger.record("ext-beyond.j", check.curvature(stated, seed("curvature"), profile, LOUD))
 
 
 def _same_sum(first, second):
-    """Two matrix forms in A and E[SΛS], compared by coefficient."""
-    one, two = sp.symbols("one two")
-    turn = {beyond.SECOND_A: one * nt.I, nt.A: two * nt.I}
+    """Two matrix forms in A and the means that they name, compared by coefficient."""
+    parts = {nt.A, *first.atoms(nt.MatrixExpectation), *second.atoms(nt.MatrixExpectation)}
+    turn = {part: sp.Dummy() * nt.I for part in parts}
     return lower_matrix((first - second).doit().xreplace(turn).doit()).is_zero()
 
 
-def _population_values(n, k):
+def _population_values(n, k, *forms):
     root, tasks = POINT["root"], POINT["tasks"]
     levels = oracle.rates(HALF, k)[:-1]
-    return {
+    known = {
         nt.A: root * root.T,
         words.Lambda: tasks * tasks.T,
         words.sigma: POINT["sigma"],
@@ -260,25 +269,28 @@ def _population_values(n, k):
         nt.k: k,
         nt.eta: HALF,
         nt.c_k: sum(q**2 for q in levels),
-        beyond.SECOND_A: _enumerated_second(n),
     }
+    for form in forms:
+        known |= means_of_signs(form, nt.S, n)
+    return known
+
+
+@cache
+def _loss_polynomial(n, k):
+    V, levels = sp.Matrix(2, 2, ENTRIES), oracle.rates(HALF, k)
+    loss = lambda prompt: oracle.path_loss(V, sp.eye(2), [prompt], levels)  # noqa: E731
+    return sp.expand(oracle.population(loss, POINT["root"], POINT["tasks"], POINT["sigma"], n))
 
 
 def _population_loss(n, k):
-    def loss(V):
-        one = lambda prompt: oracle.path_loss(V, sp.eye(2), [prompt], oracle.rates(HALF, k))  # noqa: E731
-        return oracle.population(one, POINT["root"], POINT["tasks"], POINT["sigma"], n)
-
-    return loss
+    return lambda V: _loss_polynomial(n, k).subs(dict(zip(ENTRIES, V, strict=True)))
 
 
-def _of_setting(at, eta, k):
-    """A setting of the checks, Gaussian features, by symbol."""
-    A, n, tasks = at.Sigma, at.n, at.Lambda
-    second = (1 + 1 / n) * A @ tasks @ A + np.trace(tasks @ A) / n * A
+def _of_setting(form, at, eta, k):
+    """A setting of the checks, by symbol; features of signs where ``form`` names a mean."""
     levels = (1 - eta) ** np.arange(k + 1)
-    more = {nt.A: A, nt.eta: eta, nt.k: k, nt.c_k: float((levels**2).sum()), beyond.SECOND_A: second}
-    return _symbols(at) | more
+    more = {nt.A: at.Sigma, nt.eta: eta, nt.k: k, nt.c_k: float((levels**2).sum())}
+    return at_signs(form, at, nt.S) | more
 
 
 @pytest.mark.statements("ext-beyond.m")
@@ -316,10 +328,14 @@ def test_path(ledger, seed):
 def test_proportional_levels(ledger, profile, seed):
     id = "ext-beyond.n"
     form = registry()[id].printed.rhs
-    a, l, mean, noise, N = sp.symbols("a l mean noise N", positive=True)  # noqa: E741
+    noise, N = sp.symbols("noise N", positive=True)
     gamma, theta, chi = block.aspect, words.theta, beyond.chi
-    # On an eigenvector of level a, tr(ΛA) = d·mean, d = γN, σ² = d·noise; each law alone.
-    spread = gamma * N * mean
+    shares, post, own = (sp.symbols(f"{name}_1:3", positive=True) for name in ("m", "a", "l"))
+    families = {block.mu: shares, block.a: post, beyond.tasks: own}
+    stated = block.at(form.subs(block.k, 1), families, {beyond.noise_level: sp.sqrt(noise)})
+    # On an eigenvector of level a, d = γN, σ² = d·noise; each law alone.
+    a, l = post[0], own[0]  # noqa: E741
+    spread = gamma * N * sum(x * y * z for x, y, z in zip(shares, post, own, strict=True))  # tr(ΛA)
     laws = {
         (theta, 1): registry()["ext-beyond.b"].printed.rhs,
         (1, chi): registry()["ext-beyond.c"].printed.rhs,
@@ -327,10 +343,11 @@ def test_proportional_levels(ledger, profile, seed):
     holds = True
     for (t, x), law in laws.items():
         level = _level(law, a, l, spread).subs({words.overlap: chi * N, nt.n: N}) + gamma * noise * a
-        stated = a**2 * l + gamma * (t * x * mean + noise) * a
-        holds = holds and sp.simplify(sp.limit(sp.expand(level), N, sp.oo) - stated) == 0
-    both = _stated(form, a, l, mean, noise)
-    product = sp.expand(both - (a**2 * l + gamma * (theta * chi * mean + noise) * a)) == 0
+        alone = stated.subs({theta: t, chi: x})
+        holds = holds and sp.simplify(sp.limit(sp.expand(level), N, sp.oo) - alone) == 0
+    both = sp.expand(stated)
+    product = both.coeff(theta).coeff(chi) != 0 and both.coeff(theta, 0).coeff(chi) == 0
+    product = product and both.coeff(theta).coeff(chi, 0) == 0
     entries = sp.limit((a * l * a * beyond.kurtosis) / N, N, sp.oo) == 0
     ledger.record(
         id,
@@ -341,10 +358,11 @@ def test_proportional_levels(ledger, profile, seed):
         ),
     )
     ledger.record(id, check.column_levels(lambda at: _levels(form, at), seed("levels"), profile))
-    at = check.LARGE[1]
+    at = SimpleNamespace(post=(0.7, 0.2), tasks=(0.4, 1.7), theta=1.5, chi=1.0, aspect=0.5, noise=0.0)
     of = setting(aspect=at.aspect, eta=0.5, weights=(0.5, 0.5), post=at.post, pre=(1, 1), test=(1, 1))
     code = target_levels(of, Departure(shortening=at.theta, tasks=at.tasks))
-    assert np.allclose(code, _levels(form, at), rtol=1e-14)
+    used = np.allclose(code, _levels(form, at), rtol=1e-14)
+    ledger.record(id, symbolic(used, "the levels that theory.beyond_limit goes on with"))
 
 
 def _level(law, a, l, trace):  # noqa: E741
@@ -352,12 +370,6 @@ def _level(law, a, l, trace):  # noqa: E741
     plain = {words.M: l * nt.I, nt.Sigma: a * nt.I}
     replaced = law.xreplace({sp.Trace(words.M * nt.Sigma): trace}).xreplace(plain)
     return sp.expand(sum(c for (_, word), c in lower_matrix(replaced.doit()).terms.items() if not word))
-
-
-def _stated(form, a, l, mean, noise):  # noqa: E741
-    k = block.k
-    total = next(iter(form.atoms(sp.Sum)))
-    return form.xreplace({total: mean, block.a[k]: a, beyond.tasks[k]: l, beyond.noise_level**2: noise})
 
 
 def _levels(form, at):

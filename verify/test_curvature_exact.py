@@ -236,6 +236,18 @@ def test_finite_prompts(ledger, profile, seed):
     ledger.record(
         id, symbolic(holds, "½ d²/dc² of the exact risk over d, general d, n, k = 1 … 3", kind="derivation")
     )
+    cases = ((0.8, 3, 12, 1), (0.4, 4, 20, 2), (0.3, 2, 30, 3))
+    one_prompt = printed.xreplace({mean: mean.args[0]})
+
+    def stated(S, level, steps):
+        return value(one_prompt, {nt.Sigma_hat: S, nt.d: len(S), c: level, k: steps})
+
+    ledger.record(id, check.by_prompt(stated, cases, seed("prompts")))
+    predicted = [
+        float(averaged(steps, kstep.isotropic_moment).subs({nt.d: d, nt.n: length, c: level}))
+        for level, d, length, steps in cases
+    ]
+    ledger.record(id, check.along_identity(np.array(predicted), cases, seed("finite"), profile))
     holds, level = True, R(2, 3)
     for d, length, steps in ((1, 2, 3), (2, 1, 2), (2, 2, 1)):
         unit = sp.eye(d) / sp.sqrt(d)
@@ -250,12 +262,6 @@ def test_finite_prompts(ledger, profile, seed):
         found, by_hand = (exact.mean_over_prompts(f, sp.eye(d), length) for f in (curved, inner))
         holds = holds and sp.expand(found - (printed / mean).subs({k: steps, nt.d: d}) * by_hand) == 0
     ledger.record(id, symbolic(bool(holds), "Gaussian moments, (d,n,k) = (1,2,3), (2,1,2), (2,2,1), c = 2/3"))
-    cases = ((0.8, 3, 12, 1), (0.4, 4, 20, 2), (0.3, 2, 30, 3))
-    predicted = [
-        float(averaged(steps, kstep.isotropic_moment).subs({nt.d: d, nt.n: length, c: level}))
-        for level, d, length, steps in cases
-    ]
-    ledger.record(id, check.along_identity(np.array(predicted), cases, seed("finite"), profile))
 
 
 @pytest.mark.statements("ext-os-curvature.f")
@@ -333,6 +339,6 @@ def test_transient_growth(ledger, seed):
     drawn = [covariance(20, seed("transient") + j, 5 if j == 2 else None) for j in (1, 2)]
     at = [Landscape(V, S, np.eye(20), steps) for S in drawn for steps in (1, 4, 16)]
     hand = np.array([[1.0, -1.4], [-1.4, 4.0]])
-    at += [Landscape(np.diag([-1.0, -0.25]), hand, np.eye(2), steps) for steps in (1, 3)]
+    tight = [Landscape(np.diag([-1.0, -0.25]), hand, np.eye(2), steps) for steps in (1, 3)]
     regime = "d=20, Γ and S generic, S of rank 5 in one, k = 1, 4, 16; d=2, where it is attained"
-    ledger.record(id, check.transient(predict, at, regime))
+    ledger.record(id, check.transient(predict, at, regime, tight))

@@ -213,14 +213,14 @@ def test_test_error(ledger, profile, seed):
 
     def prediction(V, of):
         values = {LETTERS["V"]: V, LETTERS["Sigma"]: check.tensor(of.Sigma)}
-        return stacked(printed, values.__getitem__, {nt.d: of.d, nt.n: 10}).numpy()
+        return stacked(printed, values.__getitem__, {nt.d: of.d, nt.n: of.n}).numpy()
 
-    at = training(4, 10, 20, seed("test error"))
-    ledger.record(id, full.model_error(prediction, at, 10, seed("test error"), profile))
+    at = training(4, 6, 20, seed("test error"))
+    ledger.record(id, full.model_error(prediction, at, at.n, seed("test error"), profile))
     distance = lambda found, w_star: value(  # noqa: E731
         plain(middle), {risk.w_hat: found, nt.w_star: w_star}
     )
-    ledger.record(id, full.model_distance(distance, at, 10, seed("distance")))
+    ledger.record(id, full.model_distance(distance, at, at.n, seed("distance")))
 
 
 def _at(printed, values):

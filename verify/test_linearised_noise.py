@@ -7,7 +7,6 @@ import pytest
 import sympy as sp
 import torch
 
-from theory import block_symbols as bs
 from theory import error_term_words as ew
 from theory import exact
 from theory import linearised_moments as moments
@@ -35,6 +34,7 @@ from verify.linearised_settings import (
     of_training,
     plain,
     printed_scalar,
+    ratio_bounded,
     regime,
 )
 from verify.surface import value
@@ -131,9 +131,15 @@ def weights(of):
 
 def weighted_sum(of):
     """The right side of (C.16.c) as printed."""
-    Q = weights(of)
-    known = {nt.A: of.A, nt.w_star_tau: lambda tau: of.Omega[:, tau - 1 : tau], nt.n: of.n, nt.B: len(Q)}
-    return value(form("eq-C.16.c").rhs, {**known, noise.Q_tau: lambda tau: Q[tau - 1, tau - 1]})
+    Q = np.diag(weights(of))
+
+    def given(tau, values):
+        """What belongs to prompt τ; nan for one that there is not."""
+        return values[tau - 1] if 0 < tau <= len(Q) else np.nan * values[0]
+
+    known = {nt.A: of.A, nt.w_star_tau: lambda tau: given(tau, of.Omega.T[:, :, None])}
+    known |= {nt.n: of.n, nt.B: len(Q), noise.Q_tau: lambda tau: given(tau, Q)}
+    return value(form("eq-C.16.c").rhs, known)
 
 
 @pytest.mark.statements("eq-C.16.d", "eq-C.19.a")
@@ -381,24 +387,3 @@ def test_term_two(ledger, profile, seed):
         return np.trace(of.Sigma) / of.n * found / of.d
 
     ledger.record("eq-C.37", check.equality(stated, signal_and_noise, sets, "γΣ̄ times two traces over d"))
-
-
-def ratio_bounded(small, large):
-    """Whether small ≤ (σ₁ + σ₂) large/tr Σ for two blocks of levels σ₁, σ₂ and x_k = tr(ṼP_kṼᵀ) ≥ 0."""
-    V, (first, second) = letter(LETTERS["V"]), ew.BLOCKS
-    x, y, rank = sp.symbols("x y m", positive=True)
-    squares = [(V @ p @ V.T).trace() for p in (first, first + second)]
-    values = {next(iter(s.terms)): value for s, value in zip(squares, (x, x + y), strict=True)}
-    trace = first.trace()
-    values[next(iter(trace.terms))] = rank
-
-    def total_of(scalar):
-        words = substitute(scalar, {LETTERS["Sigma"]: ew.diagonal(bs.Sigma)})
-        return sum(c * sp.prod([values[(word,)] for word in key]) for key, c in words.terms.items())
-
-    total = rank * bs.Sigma[1] + (nt.d - rank) * bs.Sigma[2]  # tr Σ
-    part = sp.cancel(total_of(large) / total)
-    gap = sp.Poly(
-        sp.expand((bs.Sigma[1] + bs.Sigma[2]) * part - total_of(small)), bs.Sigma[1], bs.Sigma[2], x, y
-    )
-    return all(c >= 0 for c in gap.coeffs())

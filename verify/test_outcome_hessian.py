@@ -148,6 +148,10 @@ def test_kept_term(ledger, seed):
     kept = hessian.with_blocks(hessian.KEPT, printed("app-E-hessian.a"))
     words = all(value(formula, in_words(k)).equals(value(kept, in_words(k))) for k in range(1, 5))
     ledger.record(id, symbolic(words, "power rule in words, general d, k = 1 … 4", kind="derivation"))
+    near = points(seed("kept"), 1, DerivativePoint, identity=True)
+    ledger.record(id, identity(check.gauss_newton, of_point(formula), near, REGIME))
+    minima = interpolated(points(seed("kept"), 1, DerivativePoint, identity=True))
+    ledger.record(id, identity(check.first_prompt, of_point(formula), minima, REGIME + ", M w* = 0"))
     holds = True
     for k in (1, 2, 3):
         F = rational(2, 2, f"cE{k}")
@@ -155,11 +159,7 @@ def test_kept_term(ledger, seed):
             stated = exactly(formula, at_rationals(V, [(S_at, star)], k, F))
             holds = holds and stated == oracle.hessian_times(V, F, [(S_at, star)], k)
     ledger.record(id, symbolic(holds, "is the Hessian where M^k w* = 0, rationals, d = 2, k ≤ 3"))
-    near = points(seed("kept"), 1, DerivativePoint, identity=True)
-    ledger.record(id, identity(check.gauss_newton, of_point(formula), near, REGIME))
     ledger.record(id, precisely("gauss_newton", formula, hard(seed("kept"))))
-    minima = interpolated(points(seed("kept"), 1, DerivativePoint, identity=True))
-    ledger.record(id, identity(check.first_prompt, of_point(formula), minima, REGIME + ", M w* = 0"))
 
 
 @pytest.mark.statements("app-E-hessian.d")

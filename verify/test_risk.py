@@ -90,6 +90,13 @@ def test_risk_sampled(ledger, profile, seed):
     prediction = at_setting(lower_scalar(registry()["prop-5.1"].printed.args[2]))
     ledger.record("prop-5.1", check.model_risk(prediction, seed("model risk"), profile))
     ledger.record("prop-5.1", check.norm_risk(prediction, seed("norm risk"), profile))
+    middle = registry()["prop-5.1"].printed.args[1]
+    one = middle.xreplace({mean: mean.args[0] for mean in middle.atoms(nt.Expectation)})
+
+    def by_prompt(V_at, S_at):
+        return value(one, {nt.V: V_at, nt.Sigma_hat: S_at})
+
+    ledger.record("prop-5.1", check.norm_by_prompt(by_prompt, seed("single prompts")))
 
 
 @pytest.mark.statements("prop-5.1")

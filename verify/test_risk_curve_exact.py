@@ -32,11 +32,12 @@ from verify.checks.run import exact as symbolic
 from verify.risk_curve_settings import (
     APART,
     AT_EQUALITY,
-    FEW_HELP,
+    LEVEL,
     MANY,
     MATCHED,
+    SLOPED,
+    SLOPED_TINY,
     SMALL_R,
-    TINY,
     exact_at,
 )
 from verify.risk_curve_settings import exact_number as number
@@ -83,9 +84,8 @@ def test_slope(ledger, profile, seed):
         id,
         symbolic(at_point(slope_in_levels(), of) == points.exact(of).slope, "two blocks at a rational point"),
     )
-    tasks = [FEW_HELP, SMALL_R]
-    expected = [number(slope_in_levels(), each) for each in tasks]
-    ledger.record(id, check.slopes(expected, tasks, "minimiser", seed("slope"), profile))
+    expected = [number(slope_in_levels(), each) for each in SLOPED]
+    ledger.record(id, check.slopes(expected, SLOPED, "minimiser", seed("slope"), profile))
 
 
 @pytest.mark.statements("ext-curve.b")
@@ -98,8 +98,8 @@ def test_slope_without_interference(ledger, profile, seed):
     of = point(R(1, 3), R(1, 2), R(2, 3), points.r, R(1, 2))
     found = points.exact(of).slope.subs(points.r, 0)
     ledger.record(id, symbolic(found == at_point(goal, of), "r → 0 at a rational point"))
-    expected = [number(goal, each) for each in TINY]
-    ledger.record(id, check.slopes(expected, TINY, "minimiser", seed("tiny r"), profile))
+    expected = [number(goal, each) for each in SLOPED_TINY]
+    ledger.record(id, check.slopes(expected, SLOPED_TINY, "minimiser", seed("tiny r"), profile))
 
 
 @pytest.mark.statements("ext-curve.c")
@@ -133,6 +133,8 @@ def test_first_prompts(ledger, profile, seed):
     both_small = replace(SMALL_R, r=1e-4, aspect=2.0**-10)
     expected = [number(together.args[1], both_small)]
     ledger.record(id, check.slopes(expected, [both_small], "minimiser", seed("both small"), profile))
+    expected = [number(rate.rhs, each) for each in LEVEL]
+    ledger.record(id, check.growth(expected, LEVEL, "minimiser", seed("growth"), profile))
     for of in (AT_EQUALITY, replace(SMALL_R, first=1 / 8)):
         sign = int(np.sign(number(together.args[1], of) or number(rate.rhs, of)))
         ledger.record(id, check.slope_sign(sign, of, "minimiser", seed("sign"), profile))

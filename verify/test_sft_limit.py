@@ -156,6 +156,8 @@ def test_moments(ledger, profile, seed):
     holds = sp.expand(moment - finite) == 0 and sp.expand(sp.limit(finite, size, sp.oo) - end) == 0
     holds = holds and sp.expand(end - calculus.LEVELS[c[k]]) == 0
     ledger.record(id, symbolic(holds, "on each eigenspace of A, n = d/γ, d → ∞", kind="derivation"))
+    outer = lambda S, w_star: value(own.args[1].args[0], {nt.S: S, nt.w_star: w_star})  # noqa: E731
+    ledger.record(id, moments.outer_by_prompt(outer, seed("outer")))
     both = [of_A(form) for form in forms]
     for which in (0, 1):
         found = moments.prompt_moments(both[which], which, seed(f"moment {which}"), profile, 2)

@@ -108,9 +108,15 @@ def residual(
 
     expected = np.asarray(prediction(at)).ravel()
     text = f"{(reading.__doc__ or '').rstrip('.')}, {many} prompts a fit, {at.text}"
+    delta = _delta(profile)
     return sampled(
-        draw, expected, 1.0, 3e-2, text, profile, form, "scaling", limit=True, averaged=many, stages=3
+        draw, expected, 1.0, delta, text, profile, form, "scaling", limit=True, averaged=many, stages=3
     )
+
+
+def _delta(profile: Profile) -> float:
+    """3 %, and at most half as much again: n for n + 1 is 6 % of a residual."""
+    return 3e-2 * min(1.0, 1.5 / profile.delta_factor)
 
 
 def _limit(found: list[Array], prediction: Array, unit: float, profile: Profile) -> tuple[str, str]:
@@ -249,7 +255,7 @@ def minimiser(
         draw,
         expected.ravel(),
         float(np.linalg.norm(expected, 2)),
-        3e-2,
+        _delta(profile),
         text,
         profile,
         form,

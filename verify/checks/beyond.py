@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,25 +69,42 @@ def second_moment(prediction: Callable[..., Array], name: str, seed: int, profil
 
 @dataclass(frozen=True)
 class Noisy:
-    """A covariance, tasks of another that does not commute with it, noise, a prompt length."""
+    """Roots of a covariance and of one of the tasks that does not commute with it, noise, a prompt length."""
 
-    Sigma: Array
-    Lambda: Array
+    root: Array
+    task_root: Array
     sigma: float
     n: int
+    features: str = "gaussian"
+
+    @property
+    def Sigma(self) -> Array:
+        return np.asarray(self.root @ self.root.T)
+
+    @property
+    def Lambda(self) -> Array:
+        return np.asarray(self.task_root @ self.task_root.T)
 
     def draw(self, size: int, generator: torch.Generator) -> Any:
-        roots = (tensor(np.linalg.cholesky(one)) for one in (self.Sigma, self.Lambda))
-        return draw(Law(sigma=self.sigma), next(roots), self.n, size, generator, next(roots))
+        law = Law(self.features, sigma=self.sigma)
+        return draw(law, tensor(self.root), self.n, size, generator, tensor(self.task_root))
 
 
 def noisy(seed: int) -> list[Noisy]:
     """n below, at and above d; tasks ten times more variable in one direction than in another."""
     shapes = ((3, 2, 2.0), (2, 2, 1.5), (3, 5, 2.0))
-    return [
-        Noisy(covariance(d, seed + j), _spread(d, seed + 50 + j), sigma, n)
-        for j, (d, n, sigma) in enumerate(shapes)
-    ]
+    found = []
+    for j, (d, n, sigma) in enumerate(shapes):
+        roots = (np.linalg.cholesky(x) for x in (covariance(d, seed + j), _spread(d, seed + 50 + j)))
+        found.append(Noisy(next(roots), next(roots), sigma, n))
+    return found
+
+
+def said(settings: Sequence[Noisy]) -> str:
+    """In the words of a regime."""
+    at = ", ".join(f"({len(s.root)},{s.n})" for s in settings)
+    noise = ", ".join(f"{s.sigma:g}" for s in settings)
+    return f"{settings[0].features} features, (d,n) = {at}, label noise σ = {noise}, Λ not commuting with Σ"
 
 
 def _spread(d: int, seed: int) -> Array:
@@ -96,13 +113,15 @@ def _spread(d: int, seed: int) -> Array:
     return np.asarray(turn @ np.diag(np.geomspace(0.25, 2.5, d)) @ turn.T)
 
 
-REGIME = "(d,n) = (3,2), (2,2), (3,5), label noise σ = 2, 1.5, 2, Λ not commuting with Σ"
-
-
-def one_step_risk(prediction: Callable[[Noisy, Array], float], seed: int, profile: Profile) -> Evidence:
-    """E‖ŵ_1 − w*‖² by the full model on noisy labels."""
-    generator, at = seeded(seed, "cpu"), noisy(seed)
-    blocks = [block(len(s.Sigma), seed + j) for j, s in enumerate(at)]
+def one_step_risk(
+    prediction: Callable[[Noisy, Array], float],
+    seed: int,
+    profile: Profile,
+    settings: Sequence[Noisy] | None = None,
+) -> Evidence:
+    """E‖ŵ_1 − w*‖² by the full model on noisy labels, by default of :func:`noisy`."""
+    generator, at = seeded(seed, "cpu"), settings or noisy(seed)
+    blocks = [block(len(s.root), seed + j) for j, s in enumerate(at)]
     expected = np.array([prediction(s, V) for s, V in zip(at, blocks, strict=True)])
 
     def sample(size: int) -> Array:
@@ -113,7 +132,7 @@ def one_step_risk(prediction: Callable[[Noisy, Array], float], seed: int, profil
             found.append((reached - drawn.prompts.w_star).square().sum(-1))
         return np.asarray(torch.stack(found, dim=1).numpy())
 
-    return sampled(sample, expected, np.abs(expected), 4e-2, REGIME, profile)
+    return sampled(sample, expected, np.abs(expected), 4e-2, said(at), profile)
 
 
 BATCH = 2000  # prompts of a minimiser: off by a few parts in a thousand on average
@@ -140,26 +159,34 @@ def _against(draws: Callable[[int], Array], expected: Array, regime: str, profil
     )
 
 
-def pretrained(prediction: Callable[[Noisy], Array], seed: int, profile: Profile) -> Evidence:
+def pretrained(
+    prediction: Callable[[Noisy], Array], seed: int, profile: Profile, at: Noisy | None = None
+) -> Evidence:
     """The minimiser of the pretraining loss, whose one step is supervision at η = 1, k = 0."""
-    at = noisy(seed)[2]
-    regime = f"d=3, n=5, σ = 2, Λ not commuting with Σ, {BATCH} prompts each"
-    return _against(_minimisers(at, 1.0, 0, seed), prediction(at), regime, profile)
+    at = at or noisy(seed)[2]
+    return _against(_minimisers(at, 1.0, 0, seed), prediction(at), f"{said([at])}, {BATCH} prompts", profile)
 
 
 def population(
-    prediction: Callable[[Noisy, float, int], Array], seed: int, profile: Profile, k: int = 3
+    prediction: Callable[[Noisy, float, int], Array],
+    seed: int,
+    profile: Profile,
+    k: int = 3,
+    isotropic: bool = False,
+    at: Noisy | None = None,
 ) -> Evidence:
     """The minimiser of the supervised loss on many prompts against ``prediction``(…, η, k), η = 0.4."""
-    at, eta = noisy(seed)[0], 0.4
-    regime = f"d=3, n=2, k={k}, σ = 2, Λ not commuting with A, {BATCH} prompts each"
+    at, eta = at or noisy(seed)[0], 0.4
+    if isotropic:
+        at = replace(at, task_root=np.eye(len(at.root)))
+    regime = f"{said([at])}{' but I' if isotropic else ''}, k={k}, {BATCH} prompts each"
     return _against(_minimisers(at, eta, k, seed), prediction(at, eta, k), regime, profile)
 
 
 def two_steps(prediction: Callable[..., float], seed: int, profile: Profile) -> Evidence:
     """E‖ŵ_2 − w*‖² at Ṽ = −cI, Σ = Λ = I, against ``prediction``(d, n, c, σ)."""
     generator = seeded(seed, "cpu")
-    at = [(3, 4, 0.3, 1.5), (2, 5, 0.5, 0.8)]
+    at = [(3, 4, 0.3, 1.5), (2, 5, 0.5, 0.8), (1, 3, 0.4, 3.0)]
     expected = np.array([prediction(*one) for one in at])
 
     def sample(size: int) -> Array:
@@ -171,7 +198,8 @@ def two_steps(prediction: Callable[..., float], seed: int, profile: Profile) -> 
             found.append((reached - drawn.prompts.w_star).square().sum(-1))
         return np.asarray(torch.stack(found, dim=1).numpy())
 
-    return sampled(sample, expected, np.abs(expected), 3e-2, "(d,n) = (3,4), (2,5), σ = 1.5, 0.8", profile)
+    regime = f"(d, n, c, σ) = {', '.join(map(str, at))}"
+    return sampled(sample, expected, np.abs(expected), 3e-2, regime, profile)
 
 
 def tail(prediction: Callable[[int, int], float], seed: int, d: int = 2, n: int = 2) -> Evidence:

@@ -206,22 +206,45 @@ def along_identity(
     for each (c, d, n, k)."""
     generator = seeded(seed, "cpu")
 
-    def second(c: float, d: int, n: int, k: int, size: int) -> torch.Tensor:
-        prompts = sample_prompts(torch.eye(d, dtype=torch.float64), n, size, generator)
-        t = torch.zeros(size, dtype=torch.float64, requires_grad=True)
-        unit = torch.eye(d, dtype=torch.float64)
-        V = (t / d**0.5 - c)[:, None, None] * unit
-        tasks = unit.expand(size, d, d)  # as many as it takes for the mean over w* ~ N(0, I)
-        errors = outcome_errors(V, prompts.S[:, None].expand(size, d, d, d), tasks, k)
-        (slope,) = torch.autograd.grad(errors.square().sum() / 2, t, create_graph=True)
-        (bend,) = torch.autograd.grad(slope.sum(), t)
-        return bend
-
     def draw(size: int) -> Array:
-        return torch.stack([second(*case, size) for case in cases], dim=1).numpy()
+        columns = []
+        for c, d, n, k in cases:
+            S = sample_prompts(torch.eye(d, dtype=torch.float64), n, size, generator).S
+            columns.append(_along_identity(S, c, k))
+        return torch.stack(columns, dim=1).numpy()
 
     regime = "; ".join(f"(c,d,n,k) = ({c:g},{d},{n},{k})" for c, d, n, k in cases)
     return sampled(draw, prediction, np.abs(prediction), 5e-2, regime, profile)
+
+
+def _along_identity(S: torch.Tensor, c: float, k: int) -> torch.Tensor:
+    """The second derivative along I/√d at V = −cI of each prompt's loss, S (size, d, d), mean over w*."""
+    size, d = S.shape[:2]
+    t = torch.zeros(size, dtype=torch.float64, requires_grad=True)
+    unit = torch.eye(d, dtype=torch.float64)
+    V = (t / d**0.5 - c)[:, None, None] * unit
+    tasks = unit.expand(size, d, d)  # as many as it takes for the mean over w* ~ N(0, I)
+    errors = outcome_errors(V, S[:, None].expand(size, d, d, d), tasks, k)
+    (slope,) = torch.autograd.grad(errors.square().sum() / 2, t, create_graph=True)
+    (bend,) = torch.autograd.grad(slope.sum(), t)
+    return bend
+
+
+def by_prompt(
+    prediction: Callable[[Array, float, int], float],
+    cases: Sequence[tuple[float, int, int, int]],
+    seed: int,
+) -> Evidence:
+    """That curvature of single prompts, three of each case, against ``prediction``(S, c, k), to rounding."""
+    generator, ratios = seeded(seed, "cpu"), []
+    for c, d, n, k in cases:
+        S = sample_prompts(torch.eye(d, dtype=torch.float64), n, 3, generator).S
+        stated = np.array([prediction(one, c, k) for one in S.numpy()])
+        ratios.append(np.abs(stated / _along_identity(S, c, k).numpy() - 1))
+    worst = float(np.max(ratios))
+    outcome = "agrees" if worst < ROUNDING else "differs"
+    regime = "single prompts, " + "; ".join(f"(c,d,n,k) = ({c:g},{d},{n},{k})" for c, d, n, k in cases)
+    return Evidence("monte-carlo", outcome, f"rel. dev. {worst:.1e}", regime, ROUNDING)
 
 
 def thinking(
@@ -268,15 +291,21 @@ def thinking(
 
 
 def transient(
-    prediction: Callable[[Landscape], float], at: Sequence[Landscape], regime: str, form: str = "printed"
+    prediction: Callable[[Landscape], float],
+    at: Sequence[Landscape],
+    regime: str,
+    tight: Sequence[Landscape] = (),
+    form: str = "printed",
 ) -> Evidence:
-    """The largest singular value of k steps of (A.1), run on every unit vector, at most ``prediction``."""
+    """The largest singular value of k steps of (A.1), run on every unit vector, at most ``prediction``, and
+    equal to it at the ``tight``, up to rounding."""
     ratios = []
-    for one in at:
+    for one in (*at, *tight):
         d = len(one.V)
         S = tensor(one.S).expand(d, d, d)
         power = outcome_errors(tensor(one.V), S, torch.eye(d, dtype=torch.float64), one.k)
         ratios.append(float(torch.linalg.matrix_norm(power, 2)) / prediction(one))
-    outcome = "agrees" if max(ratios) < 1 + ROUNDING else "differs"
+    equal = all(abs(ratio - 1) < ROUNDING for ratio in ratios[len(at) :])
+    outcome = "agrees" if max(ratios) < 1 + ROUNDING and equal else "differs"
     measured = f"‖M^k‖ over the bound: {min(ratios):.3f} to {max(ratios):.7f}"
     return Evidence("monte-carlo", outcome, measured, regime, ROUNDING, form=form)

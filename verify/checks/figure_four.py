@@ -23,7 +23,7 @@ from verify.stats import half_widths
 Array = NDArray[np.float64]
 FLAT = 0.05  # of the error, between the ends of a panel or at a turn: what a reader of the print can tell
 BOOTSTRAP = 2000
-SHAPES = {(-1, 1): "falls, then rises", (1, -1): "rises, then falls"}
+WORDS = {-1: "falls", 1: "rises"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class Panel:
 
     def log_errors(self, seed: int) -> Array:
         """(runs, p)."""
-        errors = [_errors(tuple(sorted(config.items())), self.quantity, seed) for config in self.configs]
+        short = seed % 2**40  # the experiment has streams of its own for each seed, 2²² apart
+        errors = [_errors(tuple(sorted(config.items())), self.quantity, short) for config in self.configs]
         return np.log(np.array(errors).T)
 
 
@@ -109,30 +110,32 @@ def trend(sign: int, panel: Panel, seed: int, profile: Profile, form: str = "pri
 
 
 def turning(
-    signs: tuple[int, int], panel: Panel, seed: int, profile: Profile, form: str = "printed"
+    claim: tuple[int, int], panel: Panel, seed: int, profile: Profile, form: str = "printed"
 ) -> Evidence:
-    """Whether the error first goes the way of the first of ``signs`` and then that of the other.
+    """Whether the error first goes the way of the first of ``claim`` and then that of the other.
 
-    It does if at some interior value it is below both ends (above, for (1, −1)) by more than :data:`FLAT`; it
-    does not if at none of them.  All differences from the ends hold together.
+    It does if from the first value to some interior one, and from there to the last, it changes that way by
+    more than :data:`FLAT`; it does not if at none of them.  All differences from the ends hold together.
     """
-    logs = signs[1] * panel.log_errors(seed)
+    logs = panel.log_errors(seed)
     inner = logs[:, 1:-1]
-    differences = np.concatenate([logs[:, :1] - inner, logs[:, -1:] - inner], axis=1)
+    differences = np.concatenate(
+        [claim[0] * (inner - logs[:, :1]), claim[1] * (logs[:, -1:] - inner)], axis=1
+    )
     means, halves = differences.mean(axis=0), half_widths(differences, profile.alpha)
     low, high, delta = means - halves, means + halves, float(np.log1p(FLAT))
     places = inner.shape[1]
     turns = (low[:places] > delta) & (low[places:] > delta)
     straight = (high[:places] < delta) | (high[places:] < delta)
     outcome = "agrees" if turns.any() else "differs" if straight.all() else "undecided"
-    extreme, (first, last) = position(panel, logs)
-    at = int(logs.mean(axis=0).argmin())
-    ends = [np.exp(signs[1] * (logs[:, end] - logs[:, at]).mean()) for end in (0, -1)]
+    extreme, (first, last) = position(panel, claim[1] * logs)
+    at = panel.values.index(extreme)
+    ends = [np.exp((logs[:, end] - logs[:, at]).mean()) for end in (0, -1)]
     measured = (
-        f"{'least' if signs[1] > 0 else 'largest'} at {panel.axis} = {extreme} (95 % of bootstraps: "
+        f"{'least' if claim[1] > 0 else 'largest'} at {panel.axis} = {extreme} (95 % of bootstraps: "
         f"{first} to {last}), first and last {ends[0]:.3g} and {ends[1]:.3g} times that"
     )
-    regime = f"{SHAPES[signs]}? {panel}"
+    regime = f"{WORDS[claim[0]]}, then {WORDS[claim[1]]}? {panel}"
     return Evidence("training", outcome, measured, regime, delta, profile.alpha, form)
 
 

@@ -1,7 +1,9 @@
 """What Figure 3's caption says of its panels, judged on trained decoders: supported, not, or neither.
 
-The criteria are those of Figure 4 (:mod:`verify.checks.figure_four`); the intervals are Student's over the
-runs, of logarithms of ratios of one run's errors on one set of test prompts, and hold at 95 % for each claim.
+The criteria are those of Figure 4 (:mod:`verify.checks.figure_four`), but that a trend is one of FLAT for
+each doubling of the axis, where there it is one of FLAT between the ends of a panel.  The intervals are
+Student's over the runs, of logarithms of ratios of one run's errors on one set of test prompts, and hold at
+95 % for each claim.
 """
 
 from __future__ import annotations
@@ -138,20 +140,25 @@ def trend(sign: int, of: Panel, gated: bool = True) -> Finding:
     return _finding(of, {-1: FALLS, 0: STAYS, 1: RISES}[sign], bool(yes), bool(no), measured, gated)
 
 
-def turning(of: Panel, gated: bool = True) -> Finding:
-    """Is the error at some interior value below both ends?  Not if none is below both by :data:`FLAT`."""
+def turning(of: Panel, gated: bool = True, signs: tuple[int, int] = (-1, 1)) -> Finding:
+    """Does the error fall to some interior value and rise from there?  Not if at none by :data:`FLAT`.
+
+    Other ``signs`` ask for another course: (1, 1) whether it rises, and from there rises again.
+    """
     if len(of.at) < 3:
         raise ArgumentError(f"{of.axis}: must have at least three values")
     logs = of.logs
     inner = logs[:, 1:-1]
     means, halves = intervals(np.concatenate([logs[:, :1] - inner, logs[:, -1:] - inner], axis=1))
-    low, high, delta = means - halves, means + halves, float(np.log1p(FLAT))
-    places = inner.shape[1]
+    places, delta = inner.shape[1], float(np.log1p(FLAT))
+    found = np.repeat([-signs[0], signs[1]], places) * means
+    low, high = found - halves, found + halves
     yes = ((low[:places] > 0) & (low[places:] > 0)).any()
     no = ((high[:places] < delta) | (high[places:] < delta)).all()
     at = 1 + int(inner.mean(axis=0).argmin())
     gains = [
-        f"{end} {np.exp(means[k]):.3g} ({np.exp(low[k]):.3g} to {np.exp(high[k]):.3g})"
+        f"{end} {np.exp(means[k]):.3g} ({np.exp(means[k] - halves[k]):.3g} to "
+        f"{np.exp(means[k] + halves[k]):.3g})"
         for end, k in (("first", at - 1), ("last", places + at - 1))
     ]
     measured = f"least inside at {of.axis} = {of.at[at]:g}; over it, {', '.join(gains)}"

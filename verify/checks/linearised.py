@@ -370,7 +370,7 @@ def given_tasks(
         lambda size: measured(size, generator),
         np.ravel(prediction(of)),
         scale,
-        2e-2,
+        2e-2 * min(1.0, 1.5 / profile.delta_factor),  # one prompt of B = 5 has to count
         f"{what}, d={d}, B={B}, n={of.n}, Ω given",
         profile,
         form,

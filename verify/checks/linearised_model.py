@@ -54,7 +54,8 @@ def model_error(
         return (found - prediction(V, of))[:, None]
 
     regime = f"d={of.d}, B={of.Omega.shape[1]}, n={of.n}, test prompts of {n_test}"
-    return sampled(draw, np.zeros(1), scale, 4e-2, regime, profile, form)
+    delta = 4e-2 * min(1.0, 1.5 / profile.delta_factor)  # a term of order 1/n is a tenth of the error
+    return sampled(draw, np.zeros(1), scale, delta, regime, profile, form)
 
 
 def model_distance(

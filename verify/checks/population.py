@@ -16,7 +16,7 @@ from verify.checks.points import covariance, tensor
 from verify.checks.run import ALPHA, sampled
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
-from verify.stats import half_widths
+from verify.stats import half_widths, rounding_test
 
 Array = NDArray[np.float64]
 
@@ -49,6 +49,24 @@ def prompt_moments(
 
     regime = f"d=3, n=4, A of rank {rank or d}, all 9 entries"
     return sampled(draw, expected.ravel(), float(np.abs(expected).max()), 2e-2, regime, profile)
+
+
+def outer_by_prompt(prediction: Callable[[Array, Array], Array], seed: int) -> Evidence:
+    """φφᵀ of single prompts, φ = (1/n) Σ y_i x_i of their pairs, against ``prediction``(S, w*), w* a column,
+    to rounding, n + d operations a factor."""
+    worst = None
+    for d, n, rank in ((3, 4, 2), (4, 2, None)):
+        A = covariance(d, seed % 2**31, rank)
+        prompt = sample_prompts(tensor(A), n, 1, seeded(seed, "cpu"))
+        phi = (torch.einsum("bdn,bn->bd", prompt.X, prompt.y) / n)[0].numpy()
+        S, w_star = prompt.S[0].numpy(), prompt.w_star[0].numpy()
+        size = float(np.linalg.norm(S) * np.linalg.norm(w_star)) ** 2
+        found = rounding_test(np.outer(phi, phi), prediction(S, w_star[:, None]), size, 4 * (n + d))
+        if worst is None or found.deviation / found.delta > worst.deviation / worst.delta:
+            worst = found
+    assert worst is not None
+    text = "single prompts, (d,n) = (3,4) with A of rank 2, (4,2)"
+    return Evidence("monte-carlo", worst.outcome, worst.measured, text, worst.delta)
 
 
 def covariance_square(prediction: Callable[[Array, int], Array], seed: int, profile: Profile) -> Evidence:

@@ -89,6 +89,22 @@ def norm_risk(prediction: Predict, seed: int, profile: Profile, form: str = "pri
     return _against(settings(seed), draw, prediction, 1e-2, profile, form)
 
 
+def norm_by_prompt(prediction: Callable[[Array, Array], float], seed: int) -> Evidence:
+    """‖I + VΣ̂‖_F² of single prompts against ``prediction``(V, Σ̂), to rounding: the mean of ‖ŵ_1 − w*‖² over
+    w* ~ N(0, I) is the sum over the tasks e_i, each by the full forward pass."""
+    generator, worst, delta = seeded(seed, "cpu"), 0.0, 1e-11  # a few hundred operations, Σ̂ of condition 10²
+    for s in settings(seed):
+        d = len(s.V)
+        eye = torch.eye(d, dtype=torch.float64)
+        prompt = sample_prompts(tensor(s.Sigma), s.n, 1, generator)
+        V, W = assemble(tensor(s.V), eye)
+        out = last_column(embed(prompt.X.expand(d, d, s.n), eye), V, W, s.n)
+        found = float((out[:, d + 1 : 2 * d + 1] - eye).square().sum())
+        worst = max(worst, abs(prediction(s.V, prompt.S[0].numpy()) / found - 1))
+    outcome = "agrees" if worst < delta else "differs"
+    return Evidence("monte-carlo", outcome, f"rel. dev. {worst:.1e}", f"single prompts, {REGIME}", delta)
+
+
 def second_moment(prediction: Predict, seed: int, profile: Profile, form: str = "printed") -> Evidence:
     """E‖AΣ̂‖_F²."""
     generator = seeded(seed, "cpu")

@@ -53,8 +53,11 @@ def sampled(
     stages: int = STAGES,
 ) -> Evidence:
     """``draw`` against ``prediction`` by the sequential equivalence test, tolerance ``delta`` at the
-    standard profile.  ``averaged``: how many independent draws each sample is itself a mean of."""
+    standard profile.  ``averaged``: how many independent draws each sample is itself a mean of.  What has
+    no value agrees with nothing."""
     expected = np.atleast_1d(np.asarray(prediction, dtype=float))
+    if not np.isfinite(expected).all():
+        return Evidence(kind, "differs", f"predicted {expected}", regime, delta, form=form)
     stages = stages + max(0, math.ceil(math.log2(profile.sample_factor)))
     first = max(LEAST, math.ceil(least_first(profile.alpha, stages, expected.size) / averaged))
     found = equivalence_test(

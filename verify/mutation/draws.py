@@ -63,6 +63,8 @@ def _parts(value: Any, seen: tuple[int, ...] = ()) -> Iterator[bytes]:
         yield str(len(value)).encode()
         for one in value:
             yield from _parts(one, seen)
+    elif isinstance(value, set | frozenset):
+        yield from _parts(sorted(value, key=repr), seen)
     elif isinstance(value, dict):
         for key, one in value.items():
             yield from _parts((key, one), seen)
@@ -128,7 +130,9 @@ def shared_draws() -> Iterator[None]:
 
 
 def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function``, called once for equal arguments; generators are left as it left them."""
+    """``function``, called once for equal arguments; generators are left as it left them.
+
+    A tensor or array is handed out as a copy, as the caller may write into it."""
     known: dict[str, tuple[Any, list[Any]]] = {}
 
     def generators(args: tuple[Any, ...], options: dict[str, Any]) -> list[Any]:
@@ -153,16 +157,22 @@ def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
                 return found  # a new one each time: whoever asked for it draws from it
             if isinstance(found, torch.Tensor) and found.requires_grad:
                 return found
-            known[key] = found, [state(one) for one in drawn]
+            known[key] = _copied(found), [state(one) for one in drawn]
         found, states = known[key]
         for one, after in zip(drawn, states, strict=True):
             if isinstance(one, torch.Generator):
                 one.set_state(after)
             else:
                 one.bit_generator.state = after
-        return found
+        return _copied(found)
 
     return remembered
+
+
+def _copied(found: Any) -> Any:
+    if isinstance(found, torch.Tensor):
+        return found.clone()
+    return found.copy() if isinstance(found, np.ndarray) else found
 
 
 @contextmanager

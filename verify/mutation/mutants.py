@@ -3,7 +3,8 @@
 A mutant differs from what a statement claims in one place: a term dropped, doubled or of the other sign, a
 number one up or down, an exponent, n for d, a transpose, two symbols of one family exchanged, a
 trace moved, a relation turned round.  The left side of an equation names what is measured and is left alone,
-unless it is a sum that is equal to a number; so are the names of indices.
+unless it is a sum that is equal to a number, a formula that is equal to 0 or the value of a function that has
+the same value elsewhere; so are the names of indices.
 """
 
 from __future__ import annotations
@@ -217,12 +218,16 @@ def _sides(form: sp.Basic) -> Iterator[tuple[sp.Basic, Callable[[sp.Basic], sp.B
 
     if isinstance(form, nt.Lines | nt.Listing | sp.And | sp.Or):
         places = range(len(form.args))
+    elif isinstance(form, nt.Chain) and _one_function(form):
+        places = range(len(form.args) - 1)
     elif isinstance(form, nt.Chain | nt.SameLimit | Proportional):
         places = range(1, len(form.args))
     elif isinstance(form, nt.Tends):
         places = range(3, 4)
     elif isinstance(form, sp.Eq) and isinstance(form.lhs, sp.Add) and isinstance(form.rhs, sp.Number):
         places = range(2)
+    elif isinstance(form, sp.Eq) and isinstance(form.rhs, sp.ZeroMatrix) and _formula(form.lhs):
+        places = range(1)
     elif isinstance(form, nt.FirstOrder | sp.Implies | Relational):
         places = range(1, 2)
     else:
@@ -233,6 +238,23 @@ def _sides(form: sp.Basic) -> Iterator[tuple[sp.Basic, Callable[[sp.Basic], sp.B
             continue  # see _turned
         for side, build in _sides(sp.sympify(form.args[index])):
             yield side, at(index, build)
+
+
+def _one_function(form: sp.Basic) -> bool:
+    """Whether the chain says that a function, by name, has one value at several arguments."""
+    return all(isinstance(x, nt.Label) for x in form.args) and len({x.args[0] for x in form.args}) == 1
+
+
+def _formula(side: sp.Basic) -> bool:
+    """Whether a side is made of symbols alone, and of more than one: no mean of anything, nothing by name."""
+    measured = (nt.MatrixExpectation, nt.Expectation, nt.Label, AppliedUndef)
+    return isinstance(side, sp.MatMul | sp.MatAdd) and not side.has(*measured)
+
+
+def _no_matrix(form: sp.Basic, side: sp.Basic) -> bool:
+    """Whether the form says that ``side`` is 0, which is then true of every multiple."""
+    equations = (x for x in sp.preorder_traversal(form) if isinstance(x, sp.Eq))
+    return any(x.lhs == side and isinstance(x.rhs, sp.ZeroMatrix) for x in equations)
 
 
 def _turned(form: sp.Basic) -> Iterator[Named]:
@@ -286,8 +308,9 @@ def mutants(form: sp.Basic) -> list[Mutant]:
     limited = {form.args[1]} if isinstance(form, nt.Tends) else set()
     found: dict[sp.Basic, Mutant] = {}
     for side, build in _sides(form):
-        wrong = [] if _named(side) else list(_inside(side))
-        nought = isinstance(form, sp.Eq) and form.args == (side, 0)  # true of every multiple
+        elsewhere = isinstance(form, nt.Chain) and side == form.args[0]  # the arguments of a function
+        wrong = [] if _named(side) and not elsewhere else list(_inside(side))
+        nought = (isinstance(form, sp.Eq) and form.args == (side, 0)) or _no_matrix(form, side)
         if not (_named(side) or nought) and isinstance(side, sp.Expr) and side not in (0, sp.oo, -sp.oo):
             wrong = [("the side doubled", 2 * side), ("the side of the other sign", -side), *wrong]
         allowed = present - (limited - _symbols(side))  # what goes to its limit enters none

@@ -7,7 +7,6 @@ the table; ``--table`` writes the table from the CSV alone.
 from __future__ import annotations
 
 import csv
-import io
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,23 +19,12 @@ from scipy import stats
 from numerics.experiments import beyond
 from numerics.files import replace_file
 from verify.beyond_predictions import prediction
+from verify.output.figure_files import write_table
 from verify.output.progress import progress_bar
 
 ROOT = Path(__file__).resolve().parents[2]
 CSV, NOTE = ROOT / "notes" / "figures" / "beyond.csv", ROOT / "notes" / "beyond.md"
 BEGIN, END = "<!-- table: written by verify.output.beyond -->", "<!-- end of table -->"
-COLUMNS = (
-    "result",
-    "departure",
-    "nominal",
-    "simulated",
-    "half_width",
-    "move",
-    "theory",
-    "runs",
-    "prompts",
-    "d",
-)
 LEVEL = 0.99  # that all intervals hold at once
 NAMES = {
     "pretrained": "pretrained Ṽ (eq. 3.7), tr Ṽ",
@@ -83,14 +71,6 @@ def rows(cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             )
             advance((number + 1) / len(cells))
     return found
-
-
-def write_csv(found: list[dict[str, Any]], out: Path = CSV) -> None:
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    replace_file(out, buffer.getvalue().encode())
 
 
 def read_csv(source: Path = CSV) -> list[dict[str, Any]]:
@@ -147,7 +127,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m verify.output.beyond [--table]", file=sys.stderr)
         return 2
     if not arguments:
-        write_csv(rows(beyond.cells()))
+        write_table(rows(beyond.cells()), CSV)
     put_into_note(read_csv())
     return 0
 

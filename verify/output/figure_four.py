@@ -16,8 +16,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from theory.errors import ArgumentError, check_count
+from theory.errors import check_count
 from verify.output import figure_four_data as data
+from verify.output.figure_files import figure_files, write_table
 from verify.output.figure_four_data import Curve, Result
 from verify.output.progress import progress_bar
 from verify.output.sft_figures import BLUE, GREEN, PURPLE, STYLE, VERMILION, WIDTH, save
@@ -36,28 +37,15 @@ ROOM = 1.15  # above and below what is drawn
 NO_MEAN = 1  # |B − rank A| up to which the minimiser (4.1) has no mean error
 
 
-def outputs(out: Path) -> list[Path]:
-    """The files: fig4.png, fig4.pdf and fig4.csv in the folder ``out``, or ``out`` and a CSV beside it.
-
-    Raises :class:`ArgumentError` where no figure can be written.
-    """
-    if out.is_dir():
-        return [out / f"fig4{suffix}" for suffix in (".png", ".pdf", ".csv")]
-    if out.suffix not in (".png", ".pdf", ".svg") or not out.parent.is_dir():
-        raise ArgumentError(
-            f"out={str(out)!r}: must be an existing folder, or a .png, .pdf or .svg file in one"
-        )
-    return [out, out.with_suffix(".csv")]
-
-
 def make(
     out: Path, workers: int, device: str = "auto", profile: str = "paper", **settings: Any
 ) -> list[Path]:
     """Train all configurations, which goes on where it was stopped, and write the figure; its files.
 
-    Raises :class:`ArgumentError` for a setting out of range and as :func:`outputs`, before any training.
+    Raises :class:`ArgumentError` for a setting out of range and where no figure can be written, before any
+    training.
     """
-    paths = outputs(out)
+    paths = figure_files("fig4", out)
     check_count("runs", settings.get("runs", 2), 2)  # one has no error bar
     with progress_bar("Figure 4") as progress:
         results = data.collect(progress, workers, device, profile, **settings)
@@ -67,7 +55,7 @@ def make(
 def write(results: Sequence[Result], paths: list[Path]) -> list[Path]:
     """The figure and the CSV of ``results``."""
     save(draw(results), paths[:-1])
-    data.write_csv(results, paths[-1])
+    write_table(data.rows(results), paths[-1])
     return paths
 
 

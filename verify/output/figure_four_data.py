@@ -5,7 +5,6 @@ Training is :mod:`numerics.experiments.figure_four`; what is predicted comes fro
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,16 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.device import resolve
 from numerics.experiments import figure_four as experiment
-from numerics.sweeps.cells import grid
-from numerics.sweeps.executors import cores, process_pool
-from numerics.sweeps.experiments import find
-from numerics.sweeps.runner import run_sweep
-from numerics.sweeps.store import open_store
-from theory.errors import check_count
 from theory.proportional import sft_risk_limit
-from verify.ledger.store import project_root
+from verify.output.trained import trained
 
 Array = NDArray[np.float64]
 Result = tuple[Mapping[str, Any], Mapping[str, Any]]  # a configuration and what came of it
@@ -51,11 +43,6 @@ class Curve:
         return np.asarray(self.values.std(axis=1, ddof=1) / self.values.shape[1] ** 0.5)
 
 
-def store_path() -> Path:
-    """Where results are kept, so that a run that was stopped goes on."""
-    return project_root() / ".lsatheory" / "figures.sqlite"
-
-
 def collect(
     progress: Callable[[float], None],
     workers: int,
@@ -65,17 +52,8 @@ def collect(
     **settings: Any,
 ) -> list[Result]:
     """Every configuration of the experiment and its result; what the store has is not computed again."""
-    path = store or store_path()
-    path.parent.mkdir(exist_ok=True)
-    found = find("fig-4")
-    configs = found.configurations(profile, settings)
-    cells = grid(found.name, found.code, configs, [0])
-    where = str(resolve(device))
-    most = 1 if where.startswith("cuda") else min(check_count("workers", workers), cores())
-    with process_pool(most) as pool:
-        run_sweep(found, cells, path, pool, where, progress=progress)
-    with open_store(path) as opened:
-        return list(zip(configs, opened.results(cells), strict=True))
+    configs, found = trained("fig-4", profile, settings, 1, workers, device, store, progress)
+    return list(zip(configs, found, strict=True))
 
 
 def panel(
@@ -147,15 +125,6 @@ def rows(results: Iterable[Result]) -> Iterator[dict[str, Any]]:
                 row[name] = result[name][run] if name in result else ""
             first, last = (result["training_loss"][epoch][run] for epoch in (0, -1))
             yield row | {"loss_first": first, "loss_last": last, "limit": "" if limit is None else limit}
-
-
-def write_csv(results: Sequence[Result], path: Path) -> None:
-    """The results, a line for each run of each configuration."""
-    found = list(rows(results))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(found[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found)
 
 
 def centre(results: Sequence[Result]) -> dict[str, Any]:

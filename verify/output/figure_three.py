@@ -5,7 +5,6 @@ Training: :mod:`numerics.experiments.figure_three`.  What the panels show: :mod:
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from numerics.device import resolve
 from numerics.gpt2.model import check_installed
-from numerics.sweeps.cells import grid
-from numerics.sweeps.executors import cores, process_pool
-from numerics.sweeps.experiments import find
-from numerics.sweeps.runner import run_sweep
-from numerics.sweeps.store import open_store
-from theory.errors import ArgumentError, check_count
+from theory.errors import check_count
 from verify.checks import figure_three as claims
+from verify.output.figure_files import figure_files, write_table
 from verify.output.figure_four import LABELS, TITLES
-from verify.output.figure_four_data import store_path
 from verify.output.progress import progress_bar
 from verify.output.sft_figures import BLUE, STYLE, VERMILION, WIDTH, save
+from verify.output.trained import trained
 
 SEEDS = {"paper": 1, "small": 6, "tiny": 3}  # the paper's ten runs are side by side in one
 OWN = {
@@ -72,20 +66,6 @@ def _axis(own: str) -> str:
     return next(axis for axis, (name, _) in OWN.items() if name == own)
 
 
-def outputs(out: Path) -> list[Path]:
-    """The files: fig3.png, fig3.pdf and fig3.csv in the folder ``out``, or ``out`` and a CSV beside it.
-
-    Raises :class:`ArgumentError` where no figure can be written.
-    """
-    if out.is_dir():
-        return [out / f"fig3{suffix}" for suffix in (".png", ".pdf", ".csv")]
-    if out.suffix not in (".png", ".pdf", ".svg") or not out.parent.is_dir():
-        raise ArgumentError(
-            f"out={str(out)!r}: must be an existing folder, or a .png, .pdf or .svg file in one"
-        )
-    return [out, out.with_suffix(".csv")]
-
-
 def make(
     out: Path,
     workers: int,
@@ -98,9 +78,9 @@ def make(
 
     ``runs`` are those of one configuration for ``paper``, seeds for the
     profiles whose configurations have one run.  Raises :class:`ArgumentError` for a setting out of range and
-    as :func:`outputs`, before any training.
+    where no figure can be written, before any training.
     """
-    paths = outputs(out)
+    paths = figure_files("fig3", out)
     if runs is not None:
         check_count("runs", runs, 2)  # one has no error bar
     with progress_bar("Figure 3") as progress:
@@ -119,31 +99,18 @@ def collect(
     **settings: Any,
 ) -> Results:
     """The experiment at all its seeds; what the store has is not computed again."""
-    path = store or store_path()
-    path.parent.mkdir(exist_ok=True)
     check_installed()
-    found = find("fig-3")
     if runs is not None and SEEDS.get(profile) == 1:
         settings["runs"] = runs
-    configs = found.configurations(profile, settings)
-    seeds = SEEDS[profile] if runs is None or SEEDS[profile] == 1 else runs
-    cells = grid(found.name, found.code, configs, range(seeds))
-    where = str(resolve(device))
-    most = 1 if where.startswith("cuda") else min(check_count("workers", workers), cores())
-    with process_pool(most) as pool:
-        run_sweep(found, cells, path, pool, where, progress=progress)
-    with open_store(path) as opened:
-        return Results(configs[0], opened.results(cells))
+    seeds = runs if runs is not None and SEEDS.get(profile) != 1 else SEEDS.get(profile, 1)
+    configs, found = trained("fig-3", profile, settings, seeds, workers, device, store, progress)
+    return Results(configs[0], found)
 
 
 def write(results: Results, paths: Sequence[Path]) -> None:
     """The figure, and last the CSV."""
     save(draw(results), list(paths[:-1]))
-    with paths[-1].open("w", newline="", encoding="utf-8") as file:
-        found = list(rows(results))
-        writer = csv.DictWriter(file, list(found[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found)
+    write_table(rows(results), paths[-1])
 
 
 def rows(results: Results) -> Iterator[dict[str, Any]]:

@@ -11,10 +11,10 @@ from verify.output import figure_four, figure_three, sft_figures
 NUMBERS = (*sft_figures.NUMBERS[:2], 3, 4, *sft_figures.NUMBERS[2:])
 
 
-def make(name: str, out: Path, workers: int, **of_trained: Any) -> list[Path | str]:
+def make(name: str, out: Path, workers: int, **settings: Any) -> list[Path | str]:
     """Compute the figure ``name``, as 4 or fig-4, and write it; what it says, if it does, and its files.
 
-    ``of_trained`` are settings of Figures 3 and 4, None where they have their own.  Raises
+    ``settings`` but ``runs`` are of Figures 3 and 4, None where they have their own.  Raises
     :class:`ArgumentError` for another name, where no figure can be written, and for such a setting with
     another figure.
     """
@@ -22,11 +22,11 @@ def make(name: str, out: Path, workers: int, **of_trained: Any) -> list[Path | s
     if number is None:
         plain, long = (", ".join(f"{prefix}{n}" for n in NUMBERS) for prefix in ("", "fig-"))
         raise ArgumentError(f"figure={shown(name)}: must be {plain} or {long}")
-    given = {setting: value for setting, value in of_trained.items() if value is not None}
+    given = {setting: value for setting, value in settings.items() if value is not None}
     if number == 3:
         return figure_three.make(out, workers, **given)
     if number == 4:
         return [*figure_four.make(out, workers, **given)]
-    for setting, value in given.items():
+    for setting, value in given.items() - {("runs", given.get("runs"))}:
         raise ArgumentError(f"{setting}={shown(value)}: must be left out, it is one of Figures 3 and 4")
-    return [*sft_figures.make(number, out, workers)]
+    return [*sft_figures.make(number, out, workers, **given)]

@@ -1,168 +1,132 @@
-"""The ledger as LaTeX: a fragment for each statement and one document, on amsmath, amssymb and bm."""
+r"""Statements as LaTeX: macros for the symbols, a piece to ``\input`` for each, a table, a document.
+
+Packages: amsmath and amssymb; longtable and array for the table.
+"""
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
-from theory.errors import ArgumentError
-from theory.statement import BEYOND
-from verify.ledger.store import Row, write_files
+from theory.statement import BEYOND, Statement
+from verify.ledger.store import Row
+from verify.output.latex_break import TEXT, broken
+from verify.output.latex_macros import definitions, formula, table
+from verify.output.latex_prose import prose
+from verify.output.table import kinds
 
-_GREEK = {c: unicodedata.name(c).split()[-1].lower() for c in "αβγδζηθικμνξπρστυχψω"}
-_GREEK |= {c: unicodedata.name(c).split()[-1].capitalize() for c in "ΓΔΘΞΠΣΥΦΨΩ"}
-_GREEK |= {"ε": "varepsilon", "λ": "lambda", "Λ": "Lambda", "φ": "varphi", "ς": "varsigma"}
-_GREEK |= {"ϕ": "phi", "ϵ": "epsilon"}
-_SIGNS = {
-    "≤": "leq", "≥": "geq", "≠": "neq", "≈": "approx", "≪": "ll", "≫": "gg", "≍": "asymp", "∝": "propto",
-    "⪰": "succeq", "⪯": "preceq", "≻": "succ", "≺": "prec", "≡": "equiv", "∼": "sim", "≃": "simeq",
-    "∈": "in", "∉": "notin", "⊂": "subset", "⊆": "subseteq", "∪": "cup", "∩": "cap", "∅": "emptyset",
-    "×": "times", "·": "cdot", "⋅": "cdot", "±": "pm", "∓": "mp", "÷": "div", "√": "surd", "∞": "infty",
-    "→": "to", "←": "leftarrow", "↦": "mapsto", "⇒": "Rightarrow", "⇔": "Leftrightarrow",
-    "∑": "sum", "∏": "prod", "∫": "int", "∇": "nabla", "∂": "partial", "∀": "forall", "∃": "exists", "∥": "|",
-    "‖": "|", "⊥": "perp", "⊙": "odot", "⊗": "otimes", "⊕": "oplus", "∘": "circ", "°": "circ", "′": "prime",
-    "⟨": "langle", "⟩": "rangle", "…": "ldots", "⋯": "cdots", "∎": "blacksquare", "ℓ": "ell",
-    "ℝ": "mathbb{R}", "↔": "leftrightarrow",
-    "ℕ": "mathbb{N}", "ℤ": "mathbb{Z}", "𝔼": "mathbb{E}", "𝔇": "mathfrak{D}", "𝒩": "mathcal{N}",
-}  # fmt: skip
-_RAISED = dict(
-    zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱᵀᵗᵏ†‡⊤", [*"0123456789+-()niTtk", r"\dagger", r"\ddagger", r"\top"], strict=True)
-)
-_LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₐₑᵢⱼₖₘₙₜ", "0123456789+-()aeijkmnt", strict=True))
-_ACCENTS = {"\u0303": "tilde", "\u0302": "hat", "\u0304": "bar", "\u0305": "bar", "\u0307": "dot"}
-_LETTER_ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0308": '"', "\u0327": "c ", "\u030c": "v "}
-_TYPE = {
-    "–": "--",
-    "—": "---",
-    "“": "``",
-    "”": "''",
-    "‘": "`",
-    "’": "'",
-    "\u00a0": "~",
-    "\u2009": r"\,",
-    "−": "-",
-}
-_ASCII = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#",
-    "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "\n": " ",
-    # Outside math the default encoding prints other characters for these.
-    "<": r"\ensuremath{<}", ">": r"\ensuremath{>}", "|": r"\ensuremath{|}", "*": r"\ensuremath{*}",
-}  # fmt: skip
-_RAISED_RUN = re.compile(f"[{''.join(map(re.escape, _RAISED))}]+")
-_LOWERED_RUN = re.compile(f"[{''.join(map(re.escape, _LOWERED))}]+")
-_LETTER = r"[^\W\d_][\u0300-\u036f]*"
-# W_yc, ŵ_{i+1}, Ṽ_*, S_τ: a letter and what is under it.
-_INDEX = r"\{[^{}]*\}|\*|[A-Za-z0-9]+|[α-ω]"
-_INDEXED = re.compile(rf"({_LETTER})_({_INDEX})")
-# An indexed letter, a run of scripts, else one character with the combining accents that follow it.
-_PIECE = re.compile(
-    rf"{_LETTER}_(?:{_INDEX})|{_RAISED_RUN.pattern}|{_LOWERED_RUN.pattern}|.[\u0300-\u036f]*",
-    re.DOTALL,
-)
+# How the pieces look: a paper that inputs them changes it here.
+_LAYOUT = r"""% Made by `lsatheory latex`, to be read in before the statements.  Needs amsmath and amssymb.
+\providecommand{\lsaref}[1]{\texttt{#1}}% a statement's id; its formula has the label lsa:<id>
+\newcommand{\lsastatement}[4]{% id, source, verdict, title
+  \par\addvspace{\bigskipamount}{\raggedright\noindent
+  \textbf{#2}\quad\textit{#3}\quad\texttt{#1}\par\nobreak\noindent #4.\par}\nobreak}
+\newcommand{\lsaremark}[2]{\par{\sloppy\noindent\textit{#1}: #2.\par}}% condition, counterexample, note
+\newcommand{\lsaform}[1]{\par\noindent\textit{#1}:}% the display follows
+
+% The symbols.
+"""
+DOCUMENT = r"""\documentclass{article}
+\usepackage{amsmath,amssymb}
+\allowdisplaybreaks
+\emergencystretch=3em
+"""
 
 
-def _command(letter: str) -> str | None:
-    name = _GREEK.get(letter) or _SIGNS.get(letter)
-    return f"\\{name}" if name else None
+def macros(symbols: Mapping[str, str]) -> str:
+    """``macros.tex``: the layout of statements, and the macros of their symbols."""
+    return _LAYOUT + definitions(symbols)
 
 
-def _piece(piece: str, ascii_text: dict[str, str]) -> str:
-    """LaTeX of a run of raised or lowered signs, or of one character with its accents."""
-    indexed = _INDEXED.fullmatch(piece)
-    if indexed and ascii_text:  # in prose; a formula has its own indices
-        base, index = indexed[1], indexed[2].strip("{}")
-        inner = (
-            _piece(base, ascii_text).removeprefix(r"\ensuremath{").removesuffix("}")
-            if not base.isascii()
-            else base
-        )
-        text = rf"\mathrm{{{index}}}" if index.isalpha() and len(index) > 2 else _command(index) or index
-        return rf"\ensuremath{{{inner}_{{{text}}}}}"
-    if indexed:
-        return "".join(_piece(p, ascii_text) for p in (indexed[1], "_", *indexed[2]))
-    letter, accents = piece[0], piece[1:]
-    if letter in _RAISED:
-        return rf"\ensuremath{{{{}}^{{{' '.join(_RAISED[c] for c in piece)}}}}}"
-    if letter in _LOWERED:
-        return rf"\ensuremath{{{{}}_{{{''.join(_LOWERED[c] for c in piece)}}}}}"
-    if letter in _TYPE and not accents:
-        return _TYPE[letter]
-    command = _command(letter)
-    if command is None:  # a composed letter (ŵ, ö) is a letter and its accents
-        decomposed = unicodedata.normalize("NFD", letter)
-        letter, accents = decomposed[0], decomposed[1:] + accents
-    if command is None and not letter.isascii():
-        raise ArgumentError(
-            f"text with {letter!r} (U+{ord(letter):04X}): no LaTeX is known for this character"
-        )
-    if not accents:
-        return rf"\ensuremath{{{command}}}" if command else ascii_text.get(letter, letter)
-    if len(accents) == 1 and accents in _LETTER_ACCENTS and command is None:
-        return rf"\{_LETTER_ACCENTS[accents]}{{{letter}}}"
-    if any(a not in _ACCENTS for a in accents):
-        raise ArgumentError(f"text with {piece!r}: no LaTeX is known for this accent")
-    body = command or letter
-    for accent in accents:
-        body = rf"\{_ACCENTS[accent]}{{{body}}}"
-    return rf"\ensuremath{{{body}}}"
+def _sentence(text: str) -> str:
+    return prose(text.strip().rstrip("."))
 
 
-def _translated(text: str, ascii_text: dict[str, str]) -> str:
-    return "".join(_piece(p, ascii_text) for p in _PIECE.findall(unicodedata.normalize("NFC", text)))
+def _tag(row: Row, form: str) -> str:
+    """The paper's number of an equation, the id of what has none; a prime is the corrected form."""
+    numbered = re.fullmatch(r"(?:Theorem|Proposition|Lemma) \S+, eq\. (\S+)", row["source"])
+    number = numbered[1] if numbered else row["id"].removeprefix("eq-")
+    return number + ("" if form == "printed" else "$'$")
 
 
-def escape(text: str) -> str:
-    """Prose as LaTeX: specials escaped, Greek letters, relations, scripts and accents as commands.
-
-    Raises :class:`ArgumentError` for a character with no LaTeX here, as pdflatex would stop at it.
-    """
-    return _translated(text, _ASCII)
-
-
-def formula(latex: str) -> str:
-    """Display math; words inside it may hold Greek letters and signs, which become commands."""
-    return f"\\[\n{_translated(latex, {})}\n\\]\n"
+def display(latex: str, symbols: Mapping[str, str], width: float, row: Row, form: str = "printed") -> str:
+    """A display no wider than ``width`` points, with the tag and the label of the statement."""
+    lines = broken(latex, symbols, width)
+    label = f"lsa:{row['id']}" + ("" if form == "printed" else f":{form}")
+    mark = rf"\tag{{{_tag(row, form)}}}\label{{{label}}}"
+    if len(lines) == 1:
+        return f"\\begin{{equation*}}\n{lines[0]} {mark}\n\\end{{equation*}}\n"
+    body = " \\\\\n".join(f"& {line}" for line in lines)
+    return f"\\begin{{align*}}\n{body} {mark}\n\\end{{align*}}\n"
 
 
-def heading(row: Row) -> str:
-    """What stands over the first formula: the paper's print, or a statement of ours."""
-    return "Ours:" if row["source"] == BEYOND else "As printed:"
+def printed_label(row: Row) -> str:
+    """What to call the first formula: the print has no formula for a claim in words, we do."""
+    if row["source"] == BEYOND:
+        return "Statement"
+    if row["source"].startswith(("Insight", "Abstract", "Figure")):
+        return "As read here"
+    in_text = row["source"].startswith("Section") and not re.search(r", (?:eq\.|display)", row["source"])
+    return "As printed, or read from the text" if in_text else "As printed"
 
 
-def statement_tex(row: Row) -> str:
-    """The statement: source, title, verdict, printed form, and what the verdict rests on."""
+def statement_tex(row: Row, statement: Statement, symbols: Mapping[str, str], width: float = TEXT) -> str:
+    """The statement: source, verdict, title, printed form, and what the verdict rests on."""
+    ours = row["source"] == BEYOND
+    heading = ("Beyond the paper" if ours else prose(row["source"]), row["verdict"], _sentence(row["title"]))
     parts = [
-        rf"\paragraph{{{escape(row['source'])}: {escape(row['title'])}}}" + "\n",
-        rf"\textit{{{escape(row['verdict'])}}} (\texttt{{{escape(row['id'])}}}). {heading(row)}" + "\n",
-        formula(row["printed_latex"]),
+        rf"\lsastatement{{{row['id']}}}{{{heading[0]}}}{{{heading[1]}}}{{{heading[2]}}}" + "\n",
+        rf"\lsaform{{{printed_label(row)}}}" + "\n",
+        display(formula(statement.printed), symbols, width, row),
     ]
-    if row["corrected_latex"] is not None:
-        parts += ["Corrected:\n", formula(row["corrected_latex"])]
-    for label in ("condition", "counterexample"):
-        if row[label] is not None:
-            parts.append(f"{label.capitalize()}: {escape(row[label].rstrip('.'))}.\n\n")
+    if row["condition"] is not None:
+        parts.append(rf"\lsaremark{{Holds if}}{{{_sentence(row['condition'])}}}" + "\n")
+    if statement.corrected is not None:
+        parts.append("\\lsaform{Corrected}\n")
+        parts.append(display(formula(statement.corrected), symbols, width, row, "corrected"))
+    if row["counterexample"] is not None:
+        parts.append(rf"\lsaremark{{Counterexample}}{{{_sentence(row['counterexample'])}}}" + "\n")
     return "".join(parts)
 
 
-def document(rows: Iterable[Row]) -> str:
-    """A document of all the statements that compiles by itself."""
+def evidence_kinds(row: Row) -> str:
+    """The kinds of evidence behind a verdict."""
+    return ", ".join(dict.fromkeys(e["kind"] for e in row["evidence"])) or "none"
+
+
+def verdict_table(rows: Iterable[Row]) -> str:
+    """``table.tex``: a longtable of the verdicts, for a document with longtable and array."""
     head = (
-        "\\documentclass{article}\n"
-        "\\usepackage{amsmath,amssymb,bm}\n"
-        "\\allowdisplaybreaks\n"
-        "\\addtolength{\\textwidth}{4cm}\\addtolength{\\oddsidemargin}{-2cm}\n"
-        "\\addtolength{\\textheight}{4cm}\\addtolength{\\topmargin}{-2cm}\n"
-        "\\begin{document}\n"
-        "\\section*{Statements of arXiv:2603.01293}\n\n"
+        "\\begingroup\\footnotesize\\setlength{\\tabcolsep}{4pt}\n"
+        "\\begin{longtable}{@{}>{\\raggedright\\arraybackslash}p{.24\\linewidth}"
+        ">{\\raggedright\\arraybackslash}p{.42\\linewidth}"
+        ">{\\raggedright\\arraybackslash}p{.135\\linewidth}"
+        ">{\\raggedright\\arraybackslash}p{.13\\linewidth}@{}}\n"
+        "statement & what it says & verdict & evidence \\\\ \\hline \\endhead\n"
     )
-    return head + "\n".join(statement_tex(row) for row in rows) + "\n\\end{document}\n"
+    body = ""
+    for row in rows:
+        id = row["id"].replace("-", "-\\allowbreak ").replace(".", ".\\allowbreak ")
+        body += rf"\texttt{{{id}}} & {prose(row['title'])} & {row['verdict']} & {kinds(row)} \\" + "\n"
+    return head + body + "\\end{longtable}\\endgroup\n"
 
 
-def write(rows: Iterable[Row], out_dir: Path) -> list[Path]:
-    """Write ``<id>.tex`` for each row and ``statements.tex``, the document; the paths written."""
+def document(rows: Iterable[Row], statements: Mapping[str, Statement]) -> str:
+    """A document of these statements that compiles by itself."""
     rows = list(rows)
-    files = {f"{row['id']}.tex": statement_tex(row) for row in rows} | {"statements.tex": document(rows)}
-    write_files({out_dir / name: text for name, text in files.items()})
-    return [out_dir / name for name in files]
+    used = [statements[row["id"]] for row in rows]
+    symbols = table(used)
+    body = "\n".join(statement_tex(r, s, symbols) for r, s in zip(rows, used, strict=True))
+    title = "\\section*{Statements of arXiv:2603.01293}\n\n"
+    return f"{DOCUMENT}{macros(symbols)}\\begin{{document}}\n{title}{body}\n\\end{{document}}\n"
+
+
+def pieces(rows: Iterable[Row], statements: Mapping[str, Statement], width: float) -> dict[str, str]:
+    """``macros.tex``, ``table.tex`` and a file for each row, by name; formulas no wider than ``width``."""
+    rows = list(rows)
+    used = [statements[row["id"]] for row in rows]
+    symbols = table(used)
+    files = {"macros.tex": macros(symbols), "table.tex": verdict_table(rows)}
+    for row, statement in zip(rows, used, strict=True):
+        files[f"{row['id']}.tex"] = statement_tex(row, statement, symbols, width)
+    return files

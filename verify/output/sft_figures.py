@@ -16,10 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from theory.errors import ArgumentError, check_count
 from verify.output import sft_data as data
+from verify.output import sft_rows
+from verify.output.figure_files import figure_files, write_table
 from verify.output.progress import progress_bar
 from verify.output.sft_data import WINDOW, Array, Sample, Task
 
@@ -47,42 +49,42 @@ STYLE: Any = {
     "svg.hashsalt": "lsatheory",
 }
 WIDTH = 7.2  # inches: a page
-NEAR = 30  # |B − rank A| up to which curves are drawn at every B
 TINY = np.array([0.03, 0.1, 0.3])  # and the limit this close to the spike
 LEAST, MOST, LINEAR = -0.5, 0.05, 0.01  # ends of the axis of deviations, and where it is linear
 Prediction = Callable[[ArrayLike], Array]
 
 
 def outputs(number: int, out: Path) -> list[Path]:
-    """The files that Figure ``number`` goes to: ``out``, or figN.png and figN.pdf in the folder ``out``.
+    """The files that Figure ``number`` goes to, by :func:`figure_files`.
 
     Raises :class:`ArgumentError` for another number and where no figure can be written.
     """
     if number not in NUMBERS:
         raise ArgumentError(f"figure={number!r}: must be 1, 2 or 5, the figures of the closed form")
-    if out.is_dir():
-        return [out / f"fig{number}{suffix}" for suffix in (".png", ".pdf")]
-    if out.suffix not in (".png", ".pdf", ".svg") or not out.parent.is_dir():
-        raise ArgumentError(
-            f"out={str(out)!r}: must be an existing folder, or a .png, .pdf or .svg file in one"
-        )
-    return [out]
+    return figure_files(f"fig{number}", out)
 
 
-def make(number: int, out: Path, workers: int) -> list[Path]:
-    """Simulate Figure ``number`` and write it; the files written.
+def make(number: int, out: Path, workers: int, runs: int = data.REALIZATIONS) -> list[Path]:
+    """Simulate ``runs`` training sets for each curve of Figure ``number`` and write it; the files written.
 
     Raises :class:`ArgumentError` as :func:`outputs`, before anything is simulated.
     """
     paths = outputs(number, out)
     check_count("workers", workers)
+    check_count("runs", runs, 2)  # one has no standard error
+    found: data.Figure1 | data.Figure2 | data.Figure5
     with progress_bar(f"Figure {number}") as progress:
         if number == 1:
-            save(figure1(data.figure1(progress, workers)), paths)
+            found = data.figure1(progress, workers, realizations=runs)
+            drawn = figure1(found)
         elif number == 2:
-            save(figure2(data.figure2(progress, workers)), paths)
+            found = data.figure2(progress, workers, realizations=runs)
+            drawn = figure2(found)
         else:
-            save(figure5(data.figure5(progress, workers)), paths)
+            found = data.figure5(progress, workers, realizations=runs)
+            drawn = figure5(found)
+    save(drawn, paths[:-1])
+    write_table(sft_rows.rows(found), paths[-1])
     return paths
 
 
@@ -228,17 +230,9 @@ def _caption(figure: Figure, title: str, *lines: str) -> None:
     figure.supxlabel("\n".join(lines), fontsize=7.5, x=0.01, ha="left", multialignment="left")
 
 
-def _drawn(sample: Sample, step: int) -> NDArray[np.int64]:
-    """The B that a curve is drawn at: every ``step``, and all next to the spike."""
-    counts = sample.counts
-    chosen = (np.abs(counts - sample.rank) <= NEAR) | (counts % step == 0)
-    chosen[[0, -1]] = True
-    return counts[chosen]
-
-
 def _curve(axes: Axes, sample: Sample, prediction: Prediction, star: bool = False, **look: Any) -> None:
     """Two branches, each up to the spike; a ``star`` at the least value of the left one."""
-    at = _drawn(sample, 5)
+    at = sft_rows.drawn(sample)
     left = np.r_[at[at < sample.rank], np.sort(sample.rank - TINY)]
     right = np.r_[np.sort(sample.rank + TINY), at[at > sample.rank]]
     values = prediction(left)
@@ -251,7 +245,7 @@ def _curve(axes: Axes, sample: Sample, prediction: Prediction, star: bool = Fals
 def _simulated(axes: Axes, sample: Sample, index: int, of: int, label: str | None = None) -> None:
     """Median (marks, apart from those of the ``of`` − 1 other samples) and 10 to 90 % (band)."""
     colour = COLOURS[index]
-    at = sample.at(_drawn(sample, 5))
+    at = sample.at(sft_rows.drawn(sample))
     axes.fill_between(at.counts, at.quantile(0.1), at.quantile(0.9), color=colour, alpha=0.3, linewidth=0)
     step = max(1, len(sample.counts) // (20 if of > 1 else 40))
     marks = sample.at(sample.counts[index * step // of :: step])
@@ -260,7 +254,7 @@ def _simulated(axes: Axes, sample: Sample, index: int, of: int, label: str | Non
 
 def _deviation(axes: Axes, sample: Sample, prediction: Prediction, colour: str) -> None:
     """A line and a band, without the window about the spike."""
-    at = sample.at(_drawn(sample, 10))
+    at = sample.at(sft_rows.drawn(sample, 10))
     at = at.at(at.counts[at.kept])
     middle, error = at.deviation(prediction(at.counts))
     for side in (at.counts < at.rank, at.counts > at.rank):

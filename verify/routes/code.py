@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LAYERS = ("theory", "numerics", "verify")
-APART = (("verify", "mutation"), ("verify", "calibration"))  # they rerun the checks, and give no evidence
+# They rerun the checks, or judge claims that are not the paper's, and give no evidence for a statement.
+APART = (("verify", "mutation"), ("verify", "calibration"), ("verify", "claims"), ("verify", "claim_cli"))
 _RUNS_CODE = {"eval", "exec", "compile", "globals", "locals", "vars", "__import__"}
 _BUILTIN = (set(dir(builtins)) | {"__file__", "__name__", "__doc__"}) - _RUNS_CODE
 _COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
