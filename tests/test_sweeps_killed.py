@@ -52,6 +52,18 @@ def ended(run: subprocess.Popen[str]) -> tuple[int, str, str]:
     return run.returncode, out, err
 
 
+def test_killed_between_the_result_and_its_checkpoint(path: Path) -> None:
+    """What is left of a cell that is done goes with the next run; another's stays."""
+    settings = {"count": 4}
+    swept(path, **settings)
+    _, cells = tiny(**settings)
+    for name in (cells[1].key, "of-another-sweep"):
+        (checkpoints(path) / name).mkdir(parents=True)
+        (checkpoints(path) / name / "state.pt").write_bytes(b"")
+    assert swept(path, **settings) == Summary(0, 4)
+    assert [folder.name for folder in checkpoints(path).iterdir()] == ["of-another-sweep"]
+
+
 def test_killed_at_any_moment_only_the_cells_in_flight_are_lost(path: Path, tmp_path: Path) -> None:
     """What was stored stays; of two workers, each run that is killed computes two cells in vain at most."""
     log, rng, kills = tmp_path / "log", random.Random(20261122), 2

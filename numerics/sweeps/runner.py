@@ -92,6 +92,9 @@ class _Run:
         self._failed: list[tuple[Cell, Failed]] = []
         self._total, self._summary = len(cells), Summary(found=len(cells) - len(self._open))
         self._checkpoints = checkpoints(store.path)
+        for folder in self._checkpoints.glob("*"):
+            if folder.name in done:  # left by a run that was killed after it had stored the result
+                shutil.rmtree(folder, ignore_errors=True)
 
     def to_the_end(self) -> Summary:
         renewed = time.monotonic()
