@@ -169,8 +169,7 @@ def both_blocks() -> Case:
     def make(goal: many.Limit, factor: float = 1.0) -> Any:
         return (lambda A, n, eta, gamma0: (goal(A, n, eta, gamma0), factor * np.eye(len(A)))), True
 
-    # A block is known to ten per cent here, so that the parts of Q are left to limit_of_prompts.
-    wrong = {name: make(goal) for name, goal in _wrong_limits().items() if not name.startswith("Q:")}
+    wrong = {name: make(goal) for name, goal in _wrong_limits().items()}
     wrong |= {
         "W̃ = 9/8 I": make(limit(), 9 / 8),
         "W̃ = −I": make(limit(), -1),

@@ -91,7 +91,7 @@ def starting_radius() -> Case:
         "Σ₀ for Δ": lambda of: right(replace(of, Delta=of.Sigma0)),
         "factor": lambda of: right(of) * 9 / 8,
     }
-    return Case(lambda p: check.starting_radius(p, at, SEED), right, wrong)
+    return Case(lambda p: check.starting_radius(p, at, 1e-9), right, wrong)
 
 
 def claimed_share() -> Case:

@@ -199,7 +199,7 @@ def exact_transition(expression, length):
 
 
 @pytest.mark.statements("sec-6-spectral.a")
-def test_transition(ledger, seed):
+def test_transition(ledger):
     id = "sec-6-spectral.a"
     row = registry()[id]
     assert row.corrected is not None
@@ -216,10 +216,11 @@ def test_transition(ledger, seed):
         symbolic(all(exact_transition(corrected, n) for n in (1, 2, 5)), "d=2, no commutation", "corrected"),
     )
     near, long = (Pretraining(SIGMA0, SHIFT, n) for n in (2, 2000))
-    ledger.record(id, check.starting_radius(of_print(printed), [long], seed(id), "condition", 1000))
-    ledger.record(id, check.starting_radius(of_print(printed), [near], seed(id), "outside"))
+    # The print leaves out (Σ₀ + tr Σ₀)/n: less than 1e-2 of the least eigenvalue of Σ₀ at n = 2000.
+    ledger.record(id, check.starting_radius(of_print(printed), [long], 1e-2, "condition"))
+    ledger.record(id, check.starting_radius(of_print(printed), [near], 1e-2, "outside"))
     other = Pretraining(CROSSED / 9, SHIFT, 3)
-    ledger.record(id, check.starting_radius(of_print(corrected), [near, other], seed(id), "corrected"))
+    ledger.record(id, check.starting_radius(of_print(corrected), [near, other], 1e-9, "corrected"))
 
 
 @pytest.mark.statements("sec-6-cases.a")

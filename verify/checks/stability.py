@@ -18,6 +18,7 @@ from numerics.curvature import curvature, outcome_loss_of
 from numerics.device import seeded
 from numerics.prompts import sample_prompts
 from numerics.stability import Bracket, largest_stable_step, supervised_loss_of
+from verify.checks import wishart_nodes
 from verify.checks.points import tensor
 from verify.ledger.evidence import Evidence
 from verify.profiles import Profile
@@ -220,16 +221,16 @@ class Pretraining:
 def starting_radius(
     prediction: Callable[[Pretraining], Array],
     at: Sequence[Pretraining],
-    seed: int,
+    delta: float,
     form: str = "printed",
-    size: int = 20_000,
 ) -> Evidence:
-    """M = I + V₀Σ, V₀ the minimiser of E‖(I + V S)w*‖² over ``size`` sampled prompts from N(0, Σ₀), and ρ(M)
-    against the matrix of ``prediction`` and its ρ, relative, to within δ = 5 %."""
-    delta, worst, shown = 5e-2, 0.0, []
-    for j, of in enumerate(at):
-        S = _covariances(of.Sigma0, of.n, size, seed + j)
-        V = -np.linalg.solve(np.mean(S @ S, axis=0), S.mean(axis=0)).T
+    """M = I + V₀Σ, V₀ the minimiser of E‖(I + V S)w*‖² over all prompts from N(0, Σ₀), and ρ(M) against the
+    matrix of ``prediction`` and its ρ, relative, to within ``delta``.  No prompt is drawn."""
+    worst, shown = 0.0, []
+    for of in at:
+        X, weights = wishart_nodes.features(of.Sigma0, of.n)
+        S = X @ X.swapaxes(1, 2) / X.shape[2]
+        V = -np.linalg.solve(*(np.einsum("b,bij->ij", weights, m) for m in (S @ S, S))).T
         M, stated = np.eye(len(V)) + V @ (of.Sigma0 + of.Delta), prediction(of)
         measured, claimed = (float(np.abs(np.linalg.eigvals(one)).max()) for one in (M, stated))
         apart = float(np.linalg.norm(stated - M) / np.linalg.norm(M))
@@ -240,7 +241,7 @@ def starting_radius(
         "monte-carlo",
         "agrees" if worst <= delta else "differs",
         f"ρ(M) = {', '.join(shown)}: M or ρ(M) off by {worst:.1e}",
-        f"pretrained on {size} prompts, d={len(at[0].Sigma0)}, n={lengths}",
+        f"pretrained on all prompts, d={len(at[0].Sigma0)}, n={lengths}",
         delta,
         form=form,
     )
