@@ -50,16 +50,16 @@ def limits() -> Case:
 
 
 def beyond() -> Case:
-    scenes = [Scene(2, 0.4), Scene(4, 0.2, seed=1)]
+    scenes = [Scene(3, 0.4), Scene(4, 0.2)]
     wrong = {
         "2/λ": lambda k: (0.0, 1.03),
-        "k": lambda k: (0.65 * k, 1.1 * k),
-        "k²": lambda k: (0.65 * k**2, 1.1 * k**2),
-        "half": lambda k: (0.65 * (k - 0.5), 1.1 * (k - 0.5)),
+        "k": lambda k: (2 / 3 * k, 4 / 3 * k),
+        "k²": lambda k: (2 / 3 * k**2, 4 / 3 * k**2),
+        "half": lambda k: (2 / 3 * (k - 0.5), 4 / 3 * (k - 0.5)),
         "above": lambda k: (1.2 * (2 * k - 1), 9.0 * k),
     }
-    right = lambda k: (0.65 * (2 * k - 1), 1.1 * (2 * k - 1))  # noqa: E731
-    return Case(lambda p: check.beyond(p, scenes), right, wrong)
+    right = lambda k: (2 / 3 * (2 * k - 1), 4 / 3 * (2 * k - 1))  # noqa: E731
+    return Case(lambda p: check.beyond(p, scenes, SEED, STANDARD), right, wrong)
 
 
 def power() -> Case:

@@ -31,7 +31,7 @@ DETERMINISTIC = {
         *("pretraining.held_label", "resolvent_identities.approach", "sparsity.zero_blocks"),
     ),
     "said of every setting: the ones here have seeds of their own, the same in each run": (
-        *("curvature.exponents", "stability.beyond", "stability.order_of_limits", "stability.power"),
+        *("curvature.exponents", "stability.order_of_limits", "stability.power"),
     ),
     "each draw has the exponent itself, to 1e-4 of the weight of all": ("beyond.tail",),
     "a witness: each of the minima that are found proves that there are others": ("os_finite.other_minimum",),

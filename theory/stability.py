@@ -111,8 +111,8 @@ register(
         depends_on=("prop-6.1.b",),
         note="True at k = 1, where the loss is quadratic.  At d = 1 the corrected condition is necessary "
         "and sufficient; for long prompts and V that commutes with A it is sufficient.  Measured on "
-        "sampled prompts: η_max is 0.65 to 1.1 times (2k − 1)·2/λ_max for ρ(M) from 0.4 to 10 and k "
-        "up to 6, so 2/λ_max is too cautious by up to ten times.  Next to the minimum, at Σ₀ = Σ, "
+        "sampled prompts: η_max is 2/3 to 4/3 of (2k − 1)·2/λ_max for most sets, for ρ(M) from 0.4 to "
+        "10 and k up to 4, so 2/λ_max is too cautious by up to seven times.  Next to the minimum, at Σ₀ = Σ, "
         "η_max is still 1.6, 2.1, 2.7 times 2/λ_max at k = 2, 3, 4: the loss is flatter at its "
         "minimum than where training starts.",
     )

@@ -53,7 +53,7 @@ VALUES = (R(-3), R(1, 2), R(5, 3), R(-1, 4))  # of x = 1 + ṼS
 
 
 @pytest.mark.statements("sec-6-spectral.b")
-def test_step_condition(ledger):
+def test_step_condition(ledger, profile, seed):
     id = "sec-6-spectral.b"
     row = registry()[id]
     ledger.record(id, counterexample(row))
@@ -90,12 +90,13 @@ def test_step_condition(ledger):
 
     ledger.record(id, check.limits(limit_claimed, starts, regime, "corrected"))
     ledger.record(id, check.limits(allowed(row.printed.rhs), starts, regime))
-    # Any number of dimensions, sampled prompts: how far beyond 2/λ_max.
+    # Any number of dimensions, most sets of sampled prompts: how far beyond 2/λ_max.
     unit = {stability.curvature: 2}
     edge = lambda k: float(corrected.subs(unit).subs(nt.k, k))  # noqa: E731
-    ledger.record(id, check.beyond(lambda k: (0.65 * edge(k), 1.1 * edge(k)), sampled(), "corrected"))
+    near = lambda k: (2 / 3 * edge(k), 4 / 3 * edge(k))  # noqa: E731
+    ledger.record(id, check.beyond(near, sampled(), seed(id), profile, "corrected"))
     top = lambda k: (1 + check.RESOLUTION) * float(row.printed.rhs.subs(unit).subs(nt.k, k))  # noqa: E731
-    ledger.record(id, check.beyond(lambda k: (0.0, top(k)), sampled()))
+    ledger.record(id, check.beyond(lambda k: (0.0, top(k)), sampled(), seed(id), profile))
 
 
 @pytest.mark.statements("sec-6-spectral.c")
