@@ -27,11 +27,13 @@ def _power(rows: list[store.Row]) -> str:
     total = sum(e["alpha"] for e in found)
     detects = [100 * e["detects"] for e in found if e.get("detects")]
     ninth = quantiles(detects, n=10)[-1]
+    kept = [row["id"] for row in rows if any(e["regime"].startswith("recorded: ") for e in row["evidence"])]
+    besides = f" Besides, {', '.join(kept)} rest on recorded runs, at 95 %." if kept else ""
     return (
         f"{len(found)} checks are sampled; the probability of any wrong outcome in a run is at most "
         f"{total:.1g} (declared: {PROFILES['standard'].family:.0e}). The deviation that a check notices with "
         f"probability 0.99 is {median(detects):.2g} % of its scale in the median, at most {ninth:.2g} % for "
-        "nine of ten; `lsatheory show` has it for each."
+        f"nine of ten; `lsatheory show` has it for each.{besides}"
     )
 
 
