@@ -22,6 +22,7 @@ from verify.one_line import one_line_errors
 from verify.output.progress import progress_bar
 from verify.output.table import STYLES, counts, evidence_table, ledger_table, rendered
 from verify.profiles import profile_named
+from verify.report_cli import report
 from verify.sweep_cli import app as sweep_app
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app.command()(check)
 app.command()(new)
 app.command()(graph)
 app.command()(diff)
+app.command()(report)
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Statements; all if none is named.")]
 

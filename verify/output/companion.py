@@ -61,7 +61,7 @@ def _figure(path: Path) -> str:
     return rf"\begin{{figure}}[htbp]\centering{image}\caption{{{caption}}}\end{{figure}}" + "\n"
 
 
-def _section_of(id: str) -> Section | None:
+def section_of(id: str) -> Section | None:
     """The section with the longest beginning of ``id``: the exact limit is apart from what else is ours."""
     fits = [(len(p), section) for section in SECTIONS for p in section.prefixes if id.startswith(p)]
     return max(fits, key=lambda fit: fit[0])[1] if fits else None
@@ -75,7 +75,7 @@ def companion(rows: Iterable[Row], known: Mapping[str, Statement]) -> str:
     parts = [_HEAD, macros(symbols), _VERDICTS, DEFINITIONS]
     grouped: dict[Section | None, list[Row]] = {section: [] for section in SECTIONS}
     for row in rows:
-        grouped.setdefault(_section_of(row["id"]), []).append(row)
+        grouped.setdefault(section_of(row["id"]), []).append(row)
     for section, members in grouped.items():
         if not members:
             continue
