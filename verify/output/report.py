@@ -47,6 +47,10 @@ class _Known(NamedTuple):
     symbols: Mapping[str, str]
     kills: Mapping[str, str]
 
+    def prose(self, text: str) -> str:
+        """Prose of the ledger as HTML."""
+        return prose_html(text, self.symbols, self.statements)
+
 
 def report(rows: Iterable[Row], statements: Mapping[str, Statement]) -> str:
     """The page: table, filters, and each row with formulas, evidence and the command that reruns it.
@@ -127,15 +131,18 @@ def _filters(rows: list[Row], sections: Iterable[str]) -> str:
 
 def _table(grouped: Mapping[str, list[Row]], known: _Known) -> str:
     lines = "".join(
-        f'<tr id="line-{row["id"]}"><th scope="row"><a href="#{row["id"]}">{row["id"]}</a></th>'
-        f"<td>{prose_html(row['title'], known.symbols)}</td><td>{_verdict(row['verdict'])}</td>"
-        f'<td class="wide">{escape(row["source"])}</td><td class="wide">{kinds(row)}</td></tr>\n'
+        f'<tr role="row" id="line-{row["id"]}">'
+        f'<th role="rowheader" scope="row"><a href="#{row["id"]}">{row["id"]}</a></th>'
+        f'<td role="cell">{_verdict(row["verdict"])}</td>'
+        f'<td role="cell" class="title">{known.prose(row["title"])}</td>'
+        f'<td role="cell" class="wide">{escape(row["source"])}</td>'
+        f'<td role="cell" class="wide">{kinds(row)}</td></tr>\n'
         for members in grouped.values()
         for row in members
     )
     return (
-        '<section id="table"><h2>All verdicts</h2>\n<table class="verdicts"><thead><tr>'
-        '<th scope="col">Statement</th><th scope="col">What it says</th><th scope="col">Verdict</th>'
+        '<section id="table"><h2>All verdicts</h2>\n<table role="table" class="verdicts"><thead><tr>'
+        '<th scope="col">Statement</th><th scope="col">Verdict</th><th scope="col">What it says</th>'
         '<th scope="col" class="wide">Source</th><th scope="col" class="wide">Evidence</th></tr></thead>\n'
         f"<tbody>{lines}</tbody></table></section>\n"
     )
@@ -146,7 +153,7 @@ def _part(title: str, rows: list[Row], known: _Known) -> str:
     section = section_of(rows[0]["id"])
     images = {name: path.with_suffix(".png") for name, path in figures().items()}
     shown = [name for name in (section.figures if section else ()) if name in images]
-    text = f'<p class="faint">{prose_html(section.text, known.symbols)}</p>' if section else ""
+    text = f'<p class="faint">{known.prose(section.text)}</p>' if section else ""
     articles = "".join(_article(row, title, shown, known) for row in rows)
     plates = "".join(_figure(name, images[name], known) for name in shown)
     return f'<section class="part"><h2>{escape(title)}</h2>{text}\n{articles}{plates}</section>\n'
@@ -157,7 +164,7 @@ def _figure(name: str, path: Path, known: _Known) -> str:
     data = base64.b64encode(path.read_bytes()).decode()
     return (
         f'<figure id="figure-{name}"><img alt="{escape(caption)}" src="data:image/png;base64,{data}">'
-        f"<figcaption>{prose_html(caption, known.symbols)}</figcaption></figure>\n"
+        f"<figcaption>{known.prose(caption)}</figcaption></figure>\n"
     )
 
 
@@ -171,7 +178,7 @@ def _formula(label: str, form: sp.Basic, row: Row, known: _Known) -> str:
 
 
 def _remark(label: str, text: str, known: _Known) -> str:
-    return f'<p><span class="label">{label}:</span> {prose_html(text, known.symbols)}</p>\n'
+    return f'<p><span class="label">{label}:</span> {known.prose(text)}</p>\n'
 
 
 def _article(row: Row, section: str, images: list[str], known: _Known) -> str:
@@ -193,11 +200,13 @@ def _article(row: Row, section: str, images: list[str], known: _Known) -> str:
     parts += [f'<p><a href="#figure-{name}">The figure</a></p>' for name in own]
     if id in known.kills:
         parts.append(_remark("Wrong formulas put in its place, noticed of tried", known.kills[id], known))
+    words = (id, row["source"], row["title"], row["condition"], row["counterexample"], row["note"])
+    text = escape(" ".join([*filter(None, words), *row["assumptions"], *row["consequences"]]))
     return (
-        f'<article id="{id}" data-verdict="{verdict}" data-section="{escape(section)}" '
+        f'<article id="{id}" data-verdict="{verdict}" data-section="{escape(section)}" data-text="{text}" '
         f'style="--colour: var(--{verdict})">'
         f"<header><h3>{id}</h3>{_verdict(verdict)}<span>{escape(row['source'])}</span></header>\n"
-        f"<p>{prose_html(row['title'], known.symbols)}.</p>\n{''.join(parts)}{_evidence(row)}"
+        f"<p>{known.prose(row['title'])}.</p>\n{''.join(parts)}{_evidence(row)}"
         f'<p class="faint"><code>lsatheory verify {id} --profile standard --base-seed 0</code></p>'
         "</article>\n"
     )

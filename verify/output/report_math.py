@@ -7,23 +7,27 @@ letter, limits beside their operators, and capital Greek letters in italics.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from html import escape
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 from latex2mathml.converter import convert
 
 from theory.errors import ArgumentError
+from verify.graph import members
 from verify.output.latex_break import TEXT, broken
 from verify.output.latex_macros import MACRO
 from verify.output.latex_prose import prose
 
 _LIMITS = ("lim", "min", "max", "sup", "inf")
+_RELATIONS = {"~": "∼", "⪰": "⪰", "⪯": "⪯"}  # which come as variables, without space
+_BREAKS = {*"=<>≤≥≠≈≃∼∝→⇒≺≻⪯⪰,;∈≡"}
+_WIDE = 24  # signs that a phone may have no room for: such a part scrolls by itself
 _TALL = {"mfrac", "munder", "munderover", "mtable", "msqrt"}
 # What `prose` makes of text outside its formulas, and HTML for it; no other command may be there.
 _TEXT = (
     (r"\\(&amp;|[%_#$])", r"\1"),
-    (r"\\lsaref\{([^{}]*)\}", r'<a href="#\1">\1</a>'),
     (r"\\texttt\{([^{}]*)\}", r"<code>\1</code>"),
     (r"\\ldots\{\}", "…"),
     (r"``", "“"),
@@ -47,22 +51,43 @@ def mathml(latex: str, symbols: Mapping[str, str], width: float = TEXT) -> str:
     return ET.tostring(math, encoding="unicode")
 
 
-def prose_html(text: str, symbols: Mapping[str, str]) -> str:
-    """Prose with Unicode mathematics as HTML, its formulas as MathML and ids of statements as links."""
+def prose_html(text: str, symbols: Mapping[str, str], ids: Collection[str]) -> str:
+    """Prose with Unicode mathematics as HTML, its formulas as MathML, links to ``ids``."""
     parts = re.split(r"(?<!\\)\$(.*?)(?<!\\)\$", prose(text), flags=re.DOTALL)
-    return "".join(_inline(part, symbols) if i % 2 else _words(part) for i, part in enumerate(parts))
+    return "".join(_inline(part, symbols) if i % 2 else _words(part, ids) for i, part in enumerate(parts))
 
 
 def _inline(latex: str, symbols: Mapping[str, str]) -> str:
-    math = ET.Element("math")
-    math.append(_line(latex, symbols))
-    return ET.tostring(math, encoding="unicode")
+    """A formula in the text: lines break behind its relations and before its signs."""
+    parts: list[list[ET.Element]] = [[]]
+    for element in _line(latex, symbols):
+        sign = element.text if element.tag == "mo" else None
+        if sign in ("+", "−") and parts[-1]:
+            element.set("form", "infix")  # else it binds what follows
+            parts.append([])
+        parts[-1].append(element)
+        if sign and sign in _BREAKS:
+            element.set("form", "infix")
+            parts.append([])
+    found = []
+    for part in filter(None, parts):
+        math = ET.Element("math")
+        ET.SubElement(math, "mrow").extend(part)
+        text = ET.tostring(math, encoding="unicode")
+        wide = len("".join(math.itertext())) > _WIDE
+        found.append(f'<span class="scroll inline">{text}</span>' if wide else text)
+    return "<wbr>".join(found)
 
 
-def _words(text: str) -> str:
+def _words(text: str, ids: Collection[str]) -> str:
+    def link(found: re.Match[str]) -> str:
+        named = members(found[1], ids)  # fig-1 is fig-1.a and what follows
+        return f'<a href="#{named[0]}">{found[1]}</a>' if named else found[1]
+
     found = escape(text, quote=False)
     for pattern, html in _TEXT:
         found = re.sub(pattern, html, found)
+    found = re.sub(r"\\lsaref\{([^{}]*)\}", link, found)
     if "\\" in found:
         raise ArgumentError(f"text={text!r}: must be of commands that the report knows")
     return found
@@ -102,14 +127,22 @@ def _mend(element: ET.Element) -> None:
     if element.tag == "mrow":
         _join_words(element)
         _lower_brackets(element)
+        for word, after in pairwise(element):
+            if word.get("rspace") and "(" in (after.text, *(e.text for e in after[:1])):
+                word.set("rspace", "0")  # tr(A), but rank A
+    if element.tag == "mi" and element.text in _RELATIONS:
+        element.tag, element.text = "mo", _RELATIONS[element.text]
+    if element.tag == "mo" and element.text == "∞":
+        element.tag = "mi"  # as an operator it has space around it
     if element.tag == "mi" and re.fullmatch("[Α-Ω]", element.text or ""):
         element.set("mathvariant", "normal")
     if element.tag == "mo" and re.fullmatch(r"[A-Za-z\u2009]{2,}", element.text or ""):
-        limits = (element.text or "").split("\u2009")[-1] in _LIMITS
         # Otherwise it has the space that is around a relation.
-        element.attrib |= {"lspace": "0.167em", "rspace": "0.167em" if limits else "0"}
-        if limits:
+        element.attrib |= {"lspace": "0.167em", "rspace": "0.167em"}
+        if (element.text or "").split("\u2009")[-1] in _LIMITS:
             element.set("movablelimits", "true")
+    if element.tag == "mo" and element.text == "/":
+        element.attrib |= {"lspace": "0", "rspace": "0"}
     if element.tag == "msub" and element[0].get("movablelimits"):
         element.tag = "munder"
 

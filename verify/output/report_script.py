@@ -9,10 +9,11 @@ const form = document.getElementById("filters");
 const statements = [...document.querySelectorAll("article")].map(article => ({
   article,
   line: document.getElementById("line-" + article.id),
-  text: [...article.querySelectorAll(":scope > header, :scope > p")]
-    .map(part => part.textContent).join(" ").toLowerCase(),
+  text: article.dataset.text.toLowerCase(),
 }));
 const boxes = [...form.elements.verdict];
+
+let waiting;
 
 function filter() {
   const verdicts = new Set(boxes.filter(box => box.checked).map(box => box.value));
@@ -29,7 +30,8 @@ function filter() {
   for (const part of document.querySelectorAll("main > section.part"))
     part.hidden = !part.querySelector("article:not([hidden])");
   document.getElementById("count").textContent = `${shown} of ${statements.length} statements`;
-  reach();
+  clearTimeout(waiting);
+  waiting = setTimeout(reach, 300);  // it needs the layout, which a reader who types should not wait for
 }
 
 // What scrolls can be reached by the keyboard, what does not is no stop on the way.

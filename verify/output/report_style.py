@@ -35,6 +35,7 @@ mtable.lines > mtr > mtd { text-align: left; padding: .2em 0; }
 .faint, dt, caption, figcaption { color: var(--faint); }
 .verdict { font-weight: 600; white-space: nowrap; color: var(--colour); }
 .scroll { overflow-x: auto; max-width: 100%; padding: .35rem 0; }
+.inline { display: inline-block; padding: 0; overflow-y: hidden; vertical-align: middle; }
 .provenance { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .75rem; margin: .5rem 0; }
 .provenance dd { margin: 0; min-width: 0; }
 form { background: var(--raised); border: 1px solid var(--line); border-radius: .4rem; padding: .75rem;
@@ -72,7 +73,10 @@ figure img { display: block; max-width: 100%; height: auto; background: #fff; pa
 @media (max-width: 40rem) {
   body { padding: .75rem; }
   .provenance { grid-template-columns: 1fr; }
-  .verdicts .wide { display: none; }
+  .verdicts .wide, .verdicts thead { display: none; }
+  .verdicts tr { display: block; border-bottom: 1px solid var(--line); padding: .4rem 0; }
+  .verdicts th, .verdicts td { display: inline-block; border: 0; padding: 0 .75rem 0 0; }
+  .verdicts td.title { display: block; }
 }
 @media print { form, .skip { display: none; } article { break-inside: avoid; } }
 """
