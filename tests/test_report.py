@@ -98,6 +98,10 @@ addEventListener("load", () => {
   desktop.contentDocument.getElementById("clear").click();
   found.text = choose(desktop, "text", "spectral RADIUS");
   found.none = choose(desktop, "text", "no such words");
+  desktop.contentWindow.history.replaceState(null, "", "#fig-4.a");  // filtered away just now
+  desktop.contentWindow.dispatchEvent(new Event("hashchange"));
+  found.anchor = shown(desktop.contentDocument);
+  found.top = desktop.contentDocument.getElementById("fig-4.a").getBoundingClientRect().top;
   }
   document.getElementById("measured").textContent = JSON.stringify(found);
 });
@@ -274,10 +278,12 @@ def test_in_a_browser(folder: Path, dark: bool) -> None:
         "clear": everything,
         "text": radius,
         "none": set(),
+        "anchor": everything,
     }
     for name, wanted in expected.items():
         assert set(found[name]["ids"]) == set(found[name]["lines"]) == wanted, name
         assert found[name]["count"] == f"{len(wanted)} of {len(ROWS)} statements"
+    assert 0 <= found["top"] < 100
     assert refuted
     assert radius
     assert found["section"]["hash"] == "#verdict=misprint&verdict=open&section=The+Hessian"

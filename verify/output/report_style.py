@@ -55,7 +55,8 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 caption { text-align: left; padding: .25rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0;
   border-bottom: 1px solid var(--line); }
-.verdicts th[scope=row] { font-weight: 400; min-width: 5.5rem; }
+th { overflow-wrap: normal; }
+.verdicts th[scope=row] { font-weight: 400; min-width: 6rem; overflow-wrap: anywhere; }
 article { border: 1px solid var(--line); border-radius: .4rem; padding: .75rem; margin: .75rem 0;
   border-left: .3rem solid var(--colour); }
 article:target { background: var(--raised); }
