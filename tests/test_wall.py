@@ -16,7 +16,7 @@ ALLOWED = {
     "numerics": {"numerics", "numpy", "scipy", "torch", "distributed", "transformers"},
     "verify": {
         *("verify", "theory", "numerics", "numpy", "scipy", "sympy", "torch"),
-        *("hypothesis", "matplotlib", "mpmath", "pyarrow", "pytest", "rich", "typer"),
+        *("hypothesis", "latex2mathml", "matplotlib", "mpmath", "pyarrow", "pytest", "rich", "typer"),
     },
 }
 # It imports the experiments by name: those of the package, which are read here too (tests/test_sweeps.py),
