@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from theory.statement import BEYOND, registry
+from theory.statement import ELSEWHERE, registry
 from verify.ledger import load_statements, store
 from verify.output import errata
 from verify.output.errata import POINTS, SEVERITIES, STANDS, chosen, markdown, preface
@@ -26,7 +26,9 @@ def test_every_faulty_statement_of_the_paper_is_there_once_worst_first() -> None
     text = markdown(ROWS, registry())
     named = re.findall(r"^`(\S+)`, (\S+)\.$", text, re.MULTILINE)
     faulty = [
-        r["id"] for r in ROWS if r["source"] != BEYOND and r["verdict"] not in ("confirmed", "supported")
+        r["id"]
+        for r in ROWS
+        if r["source"] not in ELSEWHERE and r["verdict"] not in ("confirmed", "supported")
     ]
     assert sorted(id for id, _ in named) == sorted(faulty)
     ranks = [list(SEVERITIES).index(verdict) for _, verdict in named]
@@ -62,7 +64,7 @@ def test_preface_is_short_and_borne_out() -> None:
     said, points = preface(ROWS)
     assert len(points) == len(POINTS) <= 9
     assert all(name in said for name in STANDS)
-    counted = [r["verdict"] for r in ROWS if r["source"] != BEYOND]
+    counted = [r["verdict"] for r in ROWS if r["source"] not in ELSEWHERE]
     for verdict in ("refuted", "confirmed-if", "misprint", "confirmed", "supported"):
         assert re.search(rf"\b{counted.count(verdict)}\b", said), verdict
 

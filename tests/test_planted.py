@@ -19,6 +19,7 @@ import sympy as sp
 import test_planted_abstract
 import test_planted_allocation
 import test_planted_beyond
+import test_planted_companion
 import test_planted_curvature
 import test_planted_equivalents
 import test_planted_error_terms
@@ -119,6 +120,7 @@ PLANS = {
     **test_planted_abstract.PLAN,
     **test_planted_allocation.PLAN,
     **test_planted_beyond.PLAN,
+    **test_planted_companion.PLAN,
     **test_planted_curvature.PLAN,
     **test_planted_equivalents.PLAN,
     **test_planted_error_terms.PLAN,

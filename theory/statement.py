@@ -54,6 +54,8 @@ class Statement:
 
 
 BEYOND = "beyond the paper"  # the source of a statement of ours
+REPORTED = "arXiv:2510.03605, as reported"  # of one of the companion paper, in our words
+ELSEWHERE = (BEYOND, REPORTED)  # no statement of the paper
 
 # The paper's order, whatever the order in which the modules are imported.
 _ORDER = (
@@ -98,6 +100,11 @@ _ORDER = (
     "app-D",
     "app-E",
     "abs-",
+    "rel-pretraining",
+    "rel-recursion",
+    "rel-one-step",
+    "rel-many-steps",
+    "rel-",
     "ext-",
 )
 _REGISTRY: dict[str, Statement] = {}

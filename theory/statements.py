@@ -37,5 +37,7 @@ from theory import (  # noqa: F401, I001
     os_finite,
     revealed,
     abstract,
+    companion,
+    task_selection,
     beyond,
 )

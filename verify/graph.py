@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from theory.errors import ArgumentError, shown
-from theory.statement import BEYOND, Statement
+from theory.statement import ELSEWHERE, Statement
 
 WRONG = ("refuted", "misprint")
 # What becomes of a statement under one that is wrong, worst first.
@@ -96,8 +96,8 @@ class Graph:
             return "holds under a condition"
         if verdict not in ("confirmed", "supported"):
             return "not judged"
-        if self.statements[of].source == BEYOND:
-            return "stands"  # ours: it speaks of what is wrong in print, and nothing in print proves it
+        if self.statements[of].source in ELSEWHERE:
+            return "stands"  # not the paper's: nothing in its print proves it
         wrong = {i for i in self.statements if self.verdicts.get(i) in WRONG} | {id}
         return "needs another proof" if wrong.intersection(self.uses[of]) else "stands"
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from theory.statement import BEYOND, Statement
+from theory.statement import ELSEWHERE, Statement
 from verify.ledger import load_statements, store
 from verify.ledger.evidence import NUMERIC
 from verify.ledger.store import Row
@@ -81,7 +81,7 @@ class Part(NamedTuple):
 
 def chosen(rows: Iterable[Row]) -> list[Row]:
     """The paper's statements that are not true as printed, by severity, then in the paper's order."""
-    wanted = [r for r in rows if r["source"] != BEYOND and r["verdict"] in SEVERITIES]
+    wanted = [r for r in rows if r["source"] not in ELSEWHERE and r["verdict"] in SEVERITIES]
     order = list(SEVERITIES)
     return sorted(wanted, key=lambda row: order.index(row["verdict"]))
 
@@ -183,7 +183,7 @@ def parts(
 def _users(row: Row, statements: Mapping[str, Statement], verdicts: Mapping[str, str]) -> list[str]:
     """Statements of the paper that depend on this one and are no consequences of its fault."""
     follows = {id for named in row["consequences"] for id in _named(named, verdicts)}
-    users = [s for s in statements.values() if s.source != BEYOND and s.id in verdicts]
+    users = [s for s in statements.values() if s.source not in ELSEWHERE and s.id in verdicts]
     return [
         s.id
         for s in users
@@ -196,7 +196,7 @@ def preface(rows: list[Row]) -> tuple[str, list[str]]:
 
     A point is left out where the rows do not bear it out, and so is what is said to stand.
     """
-    count = Counter(r["verdict"] for r in rows if r["source"] != BEYOND)
+    count = Counter(r["verdict"] for r in rows if r["source"] not in ELSEWHERE)
     verdicts = {r["id"]: r["verdict"] for r in rows}
     stands = [name for name, id in STANDS.items() if verdicts.get(id) == "confirmed"]
     points = {ids: text for ids, text in POINTS.items() if all(verdicts.get(i) in SEVERITIES for i in ids)}

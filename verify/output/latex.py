@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from theory.statement import BEYOND, Statement
+from theory.statement import BEYOND, REPORTED, Statement
 from verify.ledger.store import Row
 from verify.output.latex_break import TEXT, broken
 from verify.output.latex_macros import definitions, formula, table
@@ -64,6 +64,8 @@ def printed_label(row: Row) -> str:
     """What to call the first formula: the print has no formula for a claim in words, we do."""
     if row["source"] == BEYOND:
         return "Statement"
+    if row["source"] == REPORTED:
+        return "As reported"
     if row["source"].startswith(("Insight", "Abstract", "Figure")):
         return "As read here"
     in_text = row["source"].startswith("Section") and not re.search(r", (?:eq\.|display)", row["source"])
