@@ -23,7 +23,7 @@ root = nt.matrix("Gamma_root", d, d, r"\Gamma^{-1/2}", symmetric=True)
 X_m = nt.matrix("X_m", d, m, "X")
 w_one = nt.matrix("w_one", d, 1, r"\hat{w}_{1}")
 H = nt.scalar_symbol("H_max", "H", positive=True)
-condition_number = nt.scalar_symbol("kappa_Gamma", r"\kappa(\Gamma)", positive=True)
+condition_number = nt.scalar_symbol("kappa_test", r"\kappa(\Gamma)", positive=True)
 h = sp.IndexedBase("h")  # h[i] = tr(Λ)/λ_i, the hardness of an eigendirection; H is the largest
 
 _TRAINED = "Ṽ = −Γ⁻¹, W̃ = I, w_0 = 0, w* ~ N(0, I)"
