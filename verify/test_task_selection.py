@@ -53,7 +53,6 @@ def test_selection(ledger, seed):
     at = [check.Trained(-np.linalg.inv(best), best, target, None, None, 1)]
     risk = lambda one: float(objectives((1.0,), [one.Lambda], one.Sigma)[1])  # noqa: E731
     ledger.record(id, check.equal(risk, at, "condition"))
-    ledger.record(id, check.equal(lambda one: 0.0, at, "condition"))
     others = [mixed(id, weights, floats) for weights in ((1.0, 0.0, 0.0), (0.2, 0.2, 0.6))]
     at = [check.Trained(-np.linalg.inv(other), other, target, None, None, 1) for other in others]
     ledger.record(id, check.equal(risk, at, "condition"))

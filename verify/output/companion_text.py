@@ -91,6 +91,11 @@ SECTIONS = (
     Section("The Hessian", ("app-E",), "Appendix E."),
     Section("The claims of the abstract", ("abs-",), "Each in a form that can be true or false."),
     Section(
+        "The companion paper",
+        ("rel-",),
+        "arXiv:2510.03605 as reported: hardness, the error of k steps, overthinking, task selection.",
+    ),
+    Section(
         "Beyond the paper",
         ("ext-",),
         "Statements of ours in the same model, each with its evidence.",
