@@ -106,13 +106,13 @@ def equal(prediction: Callable[[Trained], float], at: list[Trained], form: str =
 
 
 def bounded(
-    bounds: Callable[[Trained], tuple[float, float]], at: list[Trained], form: str = "printed"
+    bound: Callable[[Trained], tuple[float, float]], at: list[Trained], form: str = "printed"
 ) -> Evidence:
     """That error between a lower and an upper bound, which its rounding may cross."""
     holds, least, most, slack = True, np.inf, -np.inf, 0.0
     for one in at:
         found, scale, operations = _error(one)
-        low, high = bounds(one)
+        low, high = bound(one)
         allowed = rounding_test(found, found, scale, operations).delta * scale
         holds = holds and low - allowed <= found <= high + allowed
         slack = max(slack, allowed / abs(high))

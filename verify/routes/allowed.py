@@ -38,6 +38,7 @@ SETTINGS = {
     "verify.test_abstract.corrected_points": "covariances",
     "verify.test_abstract.diagonal": "covariances",
     "verify.test_abstract.generic": "covariances",
+    "verify.test_companion._apart": "covariances",
     "verify.test_error_terms.each": "the statements of a test",
     "verify.test_hardness.threshold": "the claimed threshold of α, on either side of which is measured",
     "verify.test_linearised_noise.weights": "the Q of a sum that (C.16) says for any Q",
@@ -82,6 +83,16 @@ INPUTS = (
         "the A on U that is claimed best: there the error is simulated",
     ),
     (
+        "verify.test_companion.",
+        ("verify.companion_predictions.trained", "verify.companion_predictions.gamma"),
+        "the Ṽ and Γ at which pretraining is claimed to end: there the error is measured",
+    ),
+    (
+        "verify.test_task_selection.",
+        ("verify.companion_predictions.mixed", "theory.task_selection.select_tasks"),
+        "the mixture that is claimed best, and others: there the error is measured",
+    ),
+    (
         "verify.test_joint.",
         ("verify.test_joint.at_limit",),
         "the blocks that are claimed least or stationary: there loss and slope are sampled",
@@ -119,6 +130,7 @@ INPUTS = (
 
 # Checks whose prediction goes into what they draw or simulate.
 PAIRED = {
+    "verify.checks.companion.stationary": "the claim is that the loss has no slope there",
     "verify.checks.linearised_model.model_error": "each prompt is compared with what is predicted for it",
     "verify.checks.linearised.split_mean": "each drawn set is compared with what is predicted for it",
     "verify.checks.linearised_limits.ratio": "each drawn set is compared with what is predicted for it",
