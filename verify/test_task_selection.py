@@ -30,11 +30,10 @@ def test_selection(ledger, seed):
     ledger.record(id, counterexample(registry()[id], "outside"))
     Sigma, *pair = points.NESTED
     proxy, error = objectives((1 - p, p), pair, Sigma)
-    (chosen,) = sp.solve(sp.diff(proxy, p), p)
-    least = sp.diff(error, p).subs(p, chosen) == 0
-    ledger.record(
-        id, symbolic(least, f"slope of the error at the proxy's π_2 = {chosen}, Σ=diag(2,3)", "outside")
-    )
+    chosen = sp.solve(sp.diff(proxy, p), p)
+    least = all(sp.diff(error, p).subs(p, each) == 0 for each in chosen)
+    where = f"slope of the error at the proxy's π_2 = {', '.join(map(str, chosen))}, Σ=diag(2,3)"
+    ledger.record(id, symbolic(least, where, "outside"))
     tasks = [SKEWED, sp.diag(1, 2), sp.Matrix([[3, 1], [1, 1]])]
     weights = (R(1, 2), R(1, 3), R(1, 6))
     whole = mixed(id, weights, tasks)
@@ -43,11 +42,13 @@ def test_selection(ledger, seed):
     both = objectives(moved, tasks, whole)
     second = [sp.simplify(sp.diff(x, miss, 2).subs(miss, 0)) for x in both]
     zero = all(sp.simplify(x.subs(miss, 0)) == 0 for x in both)
-    holds = zero and second[0] == second[1] and second[0] > 0
+    # The covariance of a prompt that is of task τ with probability π_τ.
+    drawn = sum((w * x for w, x in zip(weights, tasks, strict=True)), sp.zeros(2))
+    holds = zero and second[0] == second[1] and second[0] > 0 and whole == drawn
     where = "Σ = Λ_π of three tasks, d = 2: both vanish there, with one positive curvature across"
     ledger.record(id, symbolic(bool(holds), where, "condition"))
     floats = [covariance(3, (seed("tasks") + at) % 2**31) for at in range(3)]
-    target = mixed(id, (0.5, 0.3, 0.2), floats)
+    target = sum(w * x for w, x in zip((0.5, 0.3, 0.2), floats, strict=True))
     found = task_selection.select_tasks(target, floats)
     best = mixed(id, found, floats)
     at = [check.Trained(-np.linalg.inv(best), best, target, None, None, 1)]
