@@ -5,6 +5,8 @@
 # make lint      ruff and mypy
 # make bench     times of the derivations and of the exact risks, beside what they are held to
 # make figures   the figures of notes/
+# make wheel     build/wheel: a package that works without the clone
+# make docs      build/docs: the reference of theory, numerics and verify.claims, from the docstrings
 # make mutants small changes of the code, one at a time: do the tests notice?   (an hour)
 # make fuzz      10 000 cases of bad input to the public functions, 1000 on the command line
 # make calibrate  how often the sampled checks err on statements of known truth: notes/calibration.md
@@ -20,7 +22,7 @@ PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install verify test ledger lint bench figures fuzz mutants calibrate seeds clean
+.PHONY: install verify test ledger lint bench figures wheel docs fuzz mutants calibrate seeds clean
 
 install: $(STAMP)
 
@@ -54,6 +56,14 @@ figures: $(STAMP)
 	$(BIN)/python -m verify.output.policy_gradient_figure notes/figures/policy-gradient.png
 	$(BIN)/python -m verify.output.os_finite_figure notes/figures/os-finite.png
 	for number in 1 2 5; do $(BIN)/lsatheory figure $$number --out notes/figures || exit 1; done
+
+# build/lib is removed, for what an earlier call left there would be in the wheel.
+wheel: $(STAMP)
+	rm -rf build/lib build/wheel
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
+
+docs: $(STAMP)
+	$(BIN)/python -W error::UserWarning -m pdoc -t docs -o build/docs theory numerics verify.claims
 
 bench: $(STAMP)
 	$(BIN)/python tests/bench.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -130,6 +131,8 @@ def verify(
     load_statements()
     select(ids or [])
     arguments = [str(store.project_root() / "verify"), f"--profile={profile}", f"--base-seed={base_seed}"]
+    if store.installed():  # pytest would look for options in the folders above, another project's
+        arguments += ["-c", os.devnull, f"--rootdir={Path.cwd()}"]
     raise typer.Exit(int(pytest.main(arguments + [f"--statement={i}" for i in ids or []])))
 
 

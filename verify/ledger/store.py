@@ -29,8 +29,18 @@ _EVIDENCE = ("kind", "outcome", "measured", "regime", "delta", "alpha", "form", 
 
 
 def project_root() -> Path:
-    """The folder that holds ``verify/``: the clone, in an editable install."""
+    """The folder that holds ``verify/`` and ``notes/``: the clone, or site-packages for a wheel."""
     return Path(__file__).resolve().parents[2]
+
+
+def installed() -> bool:
+    """Whether this is a wheel's installation and no clone: then nothing is written beside the package."""
+    return project_root().name in ("site-packages", "dist-packages")
+
+
+def state_folder() -> Path:
+    """Where runs leave what no commit has: in the clone, or in the working folder of an installation."""
+    return (Path.cwd() if installed() else project_root()) / ".lsatheory"
 
 
 def committed_path() -> Path:
@@ -40,7 +50,7 @@ def committed_path() -> Path:
 
 def last_run_path() -> Path:
     """The rows of the last run on this machine."""
-    return project_root() / ".lsatheory" / "last-run.json"
+    return state_folder() / "last-run.json"
 
 
 def row(statement: Statement, evidence: Sequence[Evidence]) -> Row:

@@ -13,14 +13,14 @@ from numerics.sweeps.experiments import find
 from numerics.sweeps.runner import run_sweep
 from numerics.sweeps.store import open_store
 from theory.errors import check_count
-from verify.ledger.store import project_root
+from verify.ledger.store import state_folder
 
 Config = Mapping[str, Any]
 
 
 def store_path() -> Path:
     """Where results are kept, so that a run that was stopped goes on."""
-    return project_root() / ".lsatheory" / "figures.sqlite"
+    return state_folder() / "figures.sqlite"
 
 
 def trained(
