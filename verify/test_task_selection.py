@@ -48,7 +48,7 @@ def test_selection(ledger, seed):
     where = "Σ = Λ_π of three tasks, d = 2: both vanish there, with one positive curvature across"
     ledger.record(id, symbolic(bool(holds), where, "condition"))
     floats = [covariance(3, (seed("tasks") + at) % 2**31) for at in range(3)]
-    target = sum(w * x for w, x in zip((0.5, 0.3, 0.2), floats, strict=True))
+    target = np.einsum("t,tij->ij", (0.5, 0.3, 0.2), floats)
     found = task_selection.select_tasks(target, floats)
     best = mixed(id, found, floats)
     at = [check.Trained(-np.linalg.inv(best), best, target, None, None, 1)]
