@@ -376,9 +376,9 @@ ELSEWHERE = {
         for what in ("real", "positive", "rate", "numbers", "finite", "shape", "covariance", "definite")
     },
     "errors.binary_size": "of arrays that have passed the checks",
-    "proportional.checked_setting": "a check itself",
-    "proportional.check_ratio": "a check itself",
+    **dict.fromkeys(("proportional.checked_setting", "proportional.check_ratio"), "a check itself"),
     "kstep.check_limit": "a check itself",
+    "task_selection.select_tasks": "of lists of matrices; its errors: tests/test_task_selection.py",
     "wishart.expectation": "of words, symbolic; tests/test_wishart.py",
     "words.evaluate.rational": "of exact entries, symbolic",
     **{
