@@ -41,6 +41,7 @@ test: $(STAMP)
 ledger: $(STAMP)
 	$(BIN)/python $(PYTEST) verify/ --profile standard --base-seed 0 --update-ledger
 	$(BIN)/python -m verify.routes.report
+	$(BIN)/python -m verify.output.derivations
 	$(BIN)/python -m verify.output.errata
 	$(BIN)/python -m verify.output.readme
 

@@ -14,9 +14,9 @@ from planted import PLAIN
 from theory.statement import registry
 from verify.ledger import load_statements, store
 from verify.ledger.store import row
-from verify.output import companion, latex
+from verify.output import companion, latex, latex_folder
+from verify.output.derivations import committed
 from verify.output.errata_tex import errata_tex
-from verify.output.latex_break import COLUMN
 
 load_statements()
 ROWS = [r for r in store.load(store.committed_path()) if r["id"] in registry()]
@@ -55,15 +55,18 @@ def compiled(folder: Path, name: str, times: int = 1) -> list[str]:
 
 
 def test_every_statement_fits_a_column(tmp_path: Path) -> None:
-    files = latex.pieces(ROWS, registry(), COLUMN)
-    inputs = "\n".join(rf"\input{{{r['id']}}}" for r in ROWS)
+    files = latex_folder.files(ROWS, registry())
+    derivations = sum(f"{r['id']}-derivation.tex" in files for r in ROWS)
+    assert derivations > 200
+    pieces = [name for r in ROWS for name in (r["id"], f"{r['id']}-derivation") if f"{name}.tex" in files]
+    inputs = "\n".join(rf"\input{{{name}}}" for name in pieces)
     store.write_files({tmp_path / name: text for name, text in files.items()})
     store.write_text(tmp_path / "paper.tex", PAPER % inputs)
     assert compiled(tmp_path, "paper", times=2) == []
 
 
 def test_companion_stands_by_itself(tmp_path: Path) -> None:
-    text = companion.companion(ROWS, registry())
+    text = companion.companion(ROWS, registry(), committed())
     store.write_text(tmp_path / "companion.tex", text)
     companion.copy_figures(tmp_path)
     assert compiled(tmp_path, "companion", times=3) == []

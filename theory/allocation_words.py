@@ -66,8 +66,9 @@ def excess() -> tuple[Scalar, Scalar]:
 
 
 def slope_on_shift() -> tuple[Matrix, Matrix]:
-    """¼ of the derivative of (5.1) along symmetric Y at η = 1, Ṽ = −PYP − Γ₀⁻¹(I − P), and the Lyapunov
-    equation ½(PΣΓY + YΓΣP) − (Σ_U − sym(PΣΓ(I − P)Γ₀⁻¹P)), with ΣΓ = (n+1)/n Σ² + tr(Σ)/n Σ; Σ free."""
+    """A quarter of the derivative of (5.1) along symmetric Y at η = 1, Ṽ = −PYP − Γ₀⁻¹(I − P), and the
+    Lyapunov equation ½(PΣΓY + YΓΣP) − (Σ_U − sym(PΣΓ(I − P)Γ₀⁻¹P)), with ΣΓ = (n+1)/n Σ² + tr(Σ)/n Σ;
+    Σ free."""
     free = Letter("Y", d, d)
     fitted = -(onto @ letter(free) @ onto) - before @ off
     slope = substitute(lower_scalar(formula(V)), {_V: fitted}).gradient(free)

@@ -328,7 +328,8 @@ class _Printer(LatexPrinter):
     """SymPy's printer in the paper's type: I, ⊤ and the names of this module."""
 
     def _print_Symbol(self, expr: Any, style: str = "plain") -> str:
-        known = _LATEX.get(expr.name)
+        head, star, index = expr.name.partition("*_")  # one of several w*: the star goes up, the number down
+        known = _LATEX.get(expr.name, f"{head}^{{*}}_{{{index}}}" if star else None)
         return known if known is not None else super()._print_Symbol(expr, style=style)
 
     def _print_MatrixSymbol(self, expr: Any) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 from sympy.printing.latex import LatexPrinter
+from sympy.printing.str import StrPrinter
 
 from theory import notation as nt
 from theory.errors import ArgumentError
@@ -45,6 +46,9 @@ class Differential(MatrixExpr):
     def _latex(self, printer: LatexPrinter) -> str:
         inner = printer._print(self.args[0])
         return f"d{inner}" if isinstance(self.args[0], sp.MatrixSymbol) else rf"d\left( {inner} \right)"
+
+    def _sympystr(self, printer: StrPrinter) -> str:
+        return f"d({printer._print(self.args[0])})"  # SymPy has its own idea of a class of this name
 
 
 class SpectralRadius(FrobeniusSquared):
@@ -254,8 +258,8 @@ def in_words(k: int, one: Matrix = _W) -> Given:
 
 
 def in_norms(formula: sp.Expr, k: int) -> sp.Expr:
-    """A bound at an explicit k, a polynomial in m1, m2, … = ‖M‖, ‖M²‖, …, s = ‖S‖, u = ‖w*‖², r = ρ(M), and
-    i1, i2, … = ‖M⁻¹‖, ‖M⁻²‖, …"""
+    """A bound at an explicit k, a polynomial in m_i = ‖M^i‖, s = ‖S‖, u = ‖w*‖², r = ρ(M) and
+    i_j = ‖M^(−j)‖."""
     one = Letter("inverse of M", d, d)
     words = {M: letter(nt.letter_of(M)), S: letter(nt.letter_of(S))}
 

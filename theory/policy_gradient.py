@@ -62,7 +62,7 @@ def expected_reward() -> Scalar:
 
 
 def reward_variance() -> Scalar:
-    """Var R: σ² E(e·z)² and ¼σ⁴ Var ‖z‖²."""
+    """Var R: σ² E(e·z)² and (σ⁴/4) Var ‖z‖²."""
     size = letter(_P).trace()
     along = mean((_E.T @ letter(_P) @ _E).trace(), _P)
     square, first = mean(size * size, _P), mean(size, _P)

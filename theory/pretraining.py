@@ -20,7 +20,7 @@ from theory.wishart import expectation
 from theory.words.letters import Letter
 from theory.words.poly import Matrix, Scalar, identity, letter, substitute, zero
 
-b = nt.scalar_symbol("b", "W_{yc}", real=True)
+b = nt.scalar_symbol("W_yc", "W_{yc}", real=True)
 w_hat1 = nt.matrix("w_hat1", d, 1, r"\hat{w}_{1}")
 V_pre = nt.matrix("V_pre", d, d, r"\widetilde{V}_{\mathrm{pre}}")
 V_init = nt.matrix("V_init", d, d, r"\widetilde{V}_{\mathrm{init}}")

@@ -22,7 +22,7 @@ from typing import Any
 import sympy as sp
 
 from theory.words.poly import Matrix, Scalar
-from verify.ledger import store
+from verify.ledger import load_statements, store
 from verify.ledger.evidence import Evidence
 from verify.profiles import PROFILES
 
@@ -39,13 +39,18 @@ RULES = {
     "sympy.simplify.simplify.simplify": "simplified",
     "sympy.core.function.diff": "derivative",
     "sympy.series.series.series": "series",
+    "sympy.polys.polytools.cancel": "brought to one fraction, common factors cancelled",
+    "sympy.polys.polytools.factor": "factored",
+    "sympy.solvers.solvers.solve": "solved",
+    "sympy.integrals.integrals.integrate": "integral",
     "theory.blocks.forward": "the forward pass z + VZZᵀWz/n, multiplied out block by block",
     "theory.blocks.gaussian_task": "mean over w* ~ N(0, I): E w*w*ᵀ = I",
 }
+TIDYING = {"sympy.polys.polytools.cancel", "sympy.polys.polytools.factor", "sympy.simplify.simplify.simplify"}
 # What carries formulas about and derives nothing.
 CARRIERS = {
-    *("blocks", "contraction", "errors", "exact", "explicit", "lower", "notation", "statement"),
-    *("words.evaluate", "words.letters", "words.poly", "words.program"),
+    *("block_symbols", "blocks", "contraction", "errors", "exact", "explicit", "lower", "notation"),
+    *("statement", "words.evaluate", "words.letters", "words.poly", "words.program"),
 }
 GIVEN = ("expression", "expr", "e", "f")  # what the algebra and SymPy call what they are given
 MEASURES = "a measurement"
@@ -90,13 +95,17 @@ def _rule(frame: FrameType) -> str:
         return ""
     text = inspect.getdoc(inspect.unwrap(function)) or ""
     first = re.split(r"(?<!\beq)(?<!\beqs)(?<!\bSection)\.(?:\s|$)", " ".join(text.split()), maxsplit=1)[0]
-    return first.replace("``", "")
+    return re.sub(r":\w+:`~?([^`]+)`", r"\1", first).replace("``", "")
 
 
 def _formulas(found: Any) -> tuple[Any, ...]:
     """What can be shown of a result: formulas, and those of a tuple."""
-    if isinstance(found, Scalar | Matrix | sp.Expr | sp.MatrixBase | sp.MatrixExpr):
+    if isinstance(found, Scalar | Matrix):
         return (found,)
+    if isinstance(found, sp.Expr | sp.MatrixBase | sp.MatrixExpr):
+        return (
+            () if found.has(sp.Dummy) else (found,)
+        )  # a function's own business, under a name of the moment
     if isinstance(found, tuple | list):
         parts = tuple(one for part in found for one in _formulas(part))
         return tuple(one for one in parts if str(one) != "0") or parts[:1]
@@ -111,6 +120,7 @@ class _Log:
         self._rules: dict[CodeType, str] = {}  # by code, since the hook runs at every call of anything
         self._said: set[str] = set()
         self._last = ""
+        self.measured = False
 
     def _hook(self, frame: FrameType, event: str, result: Any) -> None:
         if event not in ("call", "return"):
@@ -119,6 +129,7 @@ class _Log:
         if rule is None:
             rule = self._rules[frame.f_code] = _rule(frame)
         if event == "call" and rule == MEASURES:
+            self.measured = True
             raise _Measures
         if rule and event == "return" and (results := _formulas(result)):
             self._add(rule, frame, results)
@@ -130,6 +141,8 @@ class _Log:
             caller = frame.f_back.f_globals.get("__name__", "") if frame.f_back else ""
             if caller.startswith(("theory.words", "theory.wishart", "sympy")):
                 return  # the algebra's own business
+            if caller.startswith("theory.") and function in TIDYING:
+                return  # how a step brings its result into shape
             given = _formulas(next((frame.f_locals[n] for n in GIVEN if n in frame.f_locals), None))
         texts = f"{given}", f"{results}"
         if texts[0] == texts[1] or (said := f"{function} {texts}") in self._said:
@@ -171,6 +184,7 @@ def derivations(id: str) -> list[Derivation]:
     A test is followed up to what cannot go on without a measurement.  Takes seconds, some tens for the
     longest.
     """
+    load_statements()  # a test file alone has only some
     found: list[Derivation] = []
 
     def silent(run: tuple[Callable[..., None], dict[str, Any]]) -> bool:
@@ -246,15 +260,26 @@ def _forget() -> None:
                 clear()
 
 
+def _missing(given: Any) -> bool:
+    """What should have been measured and was not, by itself or in a list."""
+    return given is NOT_RUN or (isinstance(given, list | tuple) and any(one is NOT_RUN for one in given))
+
+
 @contextmanager
 def _unmeasured(log: _Log) -> Iterator[None]:
     """Checks that come to a measurement return :data:`NOT_RUN` in its place."""
 
     def guarded(check: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
+            if any(map(_missing, (*arguments, *named.values()))):
+                return NOT_RUN
             try:
                 return check(*arguments, **named)
-            except _Measures:
+            except Exception:
+                # Whatever it has become on the way here: Hypothesis makes its own of what an example raises.
+                if not log.measured:
+                    raise
+                log.measured = False
                 sys.setprofile(log._hook)  # Python takes a hook down that raises
                 return NOT_RUN
 

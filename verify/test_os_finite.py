@@ -215,7 +215,8 @@ def of_scalar(printed, n, k):
     def mean(of):
         return os_finite.scalar_mean(of, os_finite.s) if of.is_polynomial(os_finite.s) else sp.nan
 
-    means = {node: mean(node.args[0].subs(nt.k, k)) for node in printed.atoms(nt.Expectation)}
+    nodes = sorted(printed.atoms(nt.Expectation), key=str)
+    means = {node: mean(node.args[0].subs(nt.k, k)) for node in nodes}
     return printed.subs(means).subs(nt.k, k).subs(nt.n, n)
 
 

@@ -13,9 +13,11 @@ from theory.statement import Statement
 from verify.ledger import store
 from verify.ledger.store import Row
 from verify.output.companion_text import CAPTIONS, DEFINITIONS, SECTIONS, SYMBOLS, Section
+from verify.output.derivations import NO_DERIVATION, Recorded, length
 from verify.output.latex import evidence_kinds, macros, statement_tex, verdict_table
 from verify.output.latex_macros import table
 from verify.output.latex_prose import prose
+from verify.output.latex_steps import derivation_tex
 
 _HEAD = r"""\documentclass{article}
 \usepackage{amsmath,amssymb,array,graphicx,longtable}
@@ -40,6 +42,8 @@ the paper's number, or the name of the statement in the ledger; a prime is the c
 \section{Definitions}
 """
 
+SHORT = 500  # characters of formulas: so short a derivation stands behind its statement
+
 
 def figures_folder() -> Path:
     """The figures under version control."""
@@ -61,15 +65,28 @@ def _figure(path: Path) -> str:
     return rf"\begin{{figure}}[htbp]\centering{image}\caption{{{caption}}}\end{{figure}}" + "\n"
 
 
+def _derivation(id: str, found: Recorded, symbols: Mapping[str, str]) -> str:
+    """The steps, where they are few; of a long derivation the number of its steps."""
+    number = sum("rule" in entry for entry in found["steps"])
+    if length(found) <= SHORT:
+        return derivation_tex(id, found, symbols) if number else ""
+    return rf"\lsaremark{{Derivation}}{{{number} steps, \texttt{{lsatheory show {id}}}}}" + "\n"
+
+
 def section_of(id: str) -> Section | None:
     """The section with the longest beginning of ``id``: the exact limit is apart from what else is ours."""
     fits = [(len(p), section) for section in SECTIONS for p in section.prefixes if id.startswith(p)]
     return max(fits, key=lambda fit: fit[0])[1] if fits else None
 
 
-def companion(rows: Iterable[Row], known: Mapping[str, Statement]) -> str:
-    """The document, which compiles beside the figures that :func:`copy_figures` puts there."""
-    rows = list(rows)
+def companion(
+    rows: Iterable[Row],
+    known: Mapping[str, Statement],
+    taken: Mapping[str, Recorded] | None = None,
+) -> str:
+    """The document, which compiles beside the figures that :func:`copy_figures` puts there; ``taken`` are
+    derivations by id."""
+    rows, taken = list(rows), taken or {}
     symbols = SYMBOLS | table(known.values())
     images = figures()
     parts = [_HEAD, macros(symbols), _VERDICTS, DEFINITIONS]
@@ -83,11 +100,13 @@ def companion(rows: Iterable[Row], known: Mapping[str, Statement]) -> str:
         if section:
             parts.append(prose(section.text) + "\n")
         for row in members:
-            parts.append(statement_tex(row, known[row["id"]], symbols))
+            found = taken.get(row["id"], NO_DERIVATION)
+            parts.append(statement_tex(row, known[row["id"]], symbols, derived=found["derived"]))
             if row["note"]:
                 parts.append(rf"\lsaremark{{Note}}{{{prose(row['note'].rstrip('.'))}}}" + "\n")
             if row["evidence"]:
                 parts.append(rf"\lsaremark{{Evidence}}{{{evidence_kinds(row)}}}" + "\n")
+            parts.append(_derivation(row["id"], found, symbols))
         for name in section.figures if section else ():
             if name in images:
                 parts.append(_figure(images[name]))

@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.padding import Padding
 from rich.text import Text
 
-from theory import notation as nt
-from theory.lower import latex_of
 from theory.statement import Statement
-from theory.words.poly import Matrix, Scalar
 from verify.derivation import Derivation, derivations, note
 from verify.graph import members
 from verify.output.plain import plain
+from verify.output.steps import steps
 
 LONG = 400  # characters of a formula in the terminal; the rest is for --latex
-MANY = 4  # formulas of one step that are shown
 
 
-def formula(found: Any, as_latex: bool) -> str:
-    """A formula of the theory, whatever language it is in, in one line or more."""
-    latex = latex_of(found) if isinstance(found, Scalar | Matrix) else nt.latex(found)
-    if as_latex:
-        return latex
-    text = plain(latex)
-    return text if len(text) <= LONG else f"{text[:LONG]} …"
-
-
-def _shown(found: tuple[Any, ...], as_latex: bool) -> str:
-    parts = [formula(one, as_latex) for one in found[:MANY]]
-    more = [f"and {len(found) - MANY} more"] if len(found) > MANY else []
-    return ";  ".join([*parts, *more])
+def _formula(latex: str | None, as_latex: bool) -> str:
+    if latex is None:
+        return "…"
+    text = latex if as_latex else plain(latex)
+    return text if as_latex or len(text) <= LONG else f"{text[:LONG]} …"
 
 
 def _steps(found: list[Derivation], as_latex: bool) -> Iterator[Text | Padding]:
-    number, seen = 0, set()
-    for one in found:
-        e = one.evidence
-        for step in one.steps:
-            if str(step) in seen:
-                continue  # a step on the way to an earlier piece
-            seen.add(str(step))
-            number += 1
-            yield Text(f"{number:3d}. {step.rule}  ").append(step.function, "dim")
-            given = f"{_shown(step.given, as_latex)}  →  " if step.given else ""
-            yield Padding(Text(given + _shown(step.results, as_latex)), (0, 0, 0, 7))
-        outcome = f"{e.form} form, {e.regime}: {e.outcome}, {e.measured}"
-        yield Padding(Text(f"⊢ {outcome}", style="bold"), (0, 0, 0, 2))
+    number = 0
+    entry: Any
+    for entry in steps(found, sys.maxsize):
+        if "rule" not in entry:
+            said = f"{entry['form']} form, {entry['regime']}: {entry['outcome']}, {entry['measured']}"
+            yield Padding(Text(f"⊢ {said}", style="bold"), (0, 0, 0, 2))
+            continue
+        number += 1
+        yield Text(f"{number:3d}. {entry['rule']}  ").append(entry["function"], "dim")
+        for pair in entry["pairs"]:
+            sides = [";  ".join(_formula(one, as_latex) for one in side) for side in pair if side]
+            yield Padding(Text("  →  ".join(sides)), (0, 0, 0, 7))
+        if entry["more"]:
+            yield Padding(Text(f"and {entry['more']} more of the kind", style="dim"), (0, 0, 0, 7))
 
 
 def parts(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from theory.statement import BEYOND, REPORTED, Statement
 from verify.ledger.store import Row
 from verify.output.latex_break import TEXT, broken
-from verify.output.latex_macros import definitions, formula, table
+from verify.output.latex_macros import definitions, formula, table, with_macros
 from verify.output.latex_prose import prose
 from verify.output.table import kinds
 
@@ -23,6 +23,13 @@ _LAYOUT = r"""% Made by `lsatheory latex`, to be read in before the statements. 
   \textbf{#2}\quad\textit{#3}\quad\texttt{#1}\par\nobreak\noindent #4.\par}\nobreak}
 \newcommand{\lsaremark}[2]{\par{\sloppy\noindent\textit{#1}: #2.\par}}% condition, counterexample, note
 \newcommand{\lsaform}[1]{\par\noindent\textit{#1}:}% the display follows
+\newcommand{\lsaderivation}[1]{% the derivation of a statement
+  \par\addvspace{\bigskipamount}\noindent\textbf{Derivation of \lsaref{#1}}\par\nobreak}
+\newcommand{\lsaderivationstep}[3]{% number, rule, function
+  \par{\raggedright\noindent #1.~#2 {\small(\texttt{#3})}\par}}
+\newcommand{\lsaderivationmore}[1]{\par\noindent and #1 more of the kind.\par}
+\newcommand{\lsaderivationend}[1]{% what the steps establish
+  \par{\raggedright\noindent$\vdash$ \textit{#1}.\par}}
 
 % The symbols.
 """
@@ -60,6 +67,15 @@ def display(latex: str, symbols: Mapping[str, str], width: float, row: Row, form
     return f"\\begin{{align*}}\n{body} {mark}\n\\end{{align*}}\n"
 
 
+def unnumbered(latex: str, symbols: Mapping[str, str], width: float = TEXT) -> str:
+    """A display without a number, no wider than ``width`` points."""
+    lines = broken(with_macros(latex.replace("\n", " ")), symbols, width)
+    if len(lines) == 1:
+        return f"\\begin{{equation*}}\n{lines[0]}\n\\end{{equation*}}\n"
+    body = " \\\\\n".join(f"& {line}" for line in lines)
+    return f"\\begin{{align*}}\n{body}\n\\end{{align*}}\n"
+
+
 def printed_label(row: Row) -> str:
     """What to call the first formula: the print has no formula for a claim in words, we do."""
     if row["source"] == BEYOND:
@@ -72,8 +88,15 @@ def printed_label(row: Row) -> str:
     return "As printed, or read from the text" if in_text else "As printed"
 
 
-def statement_tex(row: Row, statement: Statement, symbols: Mapping[str, str], width: float = TEXT) -> str:
-    """The statement: source, verdict, title, printed form, and what the verdict rests on."""
+def statement_tex(
+    row: Row,
+    statement: Statement,
+    symbols: Mapping[str, str],
+    width: float = TEXT,
+    derived: str | None = None,
+) -> str:
+    """The statement: source, verdict, title, printed form, and what the verdict rests on; ``derived`` is a
+    side of it as the derivation wrote it."""
     ours = row["source"] == BEYOND
     heading = ("Beyond the paper" if ours else prose(row["source"]), row["verdict"], _sentence(row["title"]))
     parts = [
@@ -86,6 +109,8 @@ def statement_tex(row: Row, statement: Statement, symbols: Mapping[str, str], wi
     if statement.corrected is not None:
         parts.append("\\lsaform{Corrected}\n")
         parts.append(display(formula(statement.corrected), symbols, width, row, "corrected"))
+    if derived is not None:
+        parts += ["\\lsaform{As derived}\n", unnumbered(derived, symbols, width)]
     if row["counterexample"] is not None:
         parts.append(rf"\lsaremark{{Counterexample}}{{{_sentence(row['counterexample'])}}}" + "\n")
     return "".join(parts)
@@ -123,12 +148,18 @@ def document(rows: Iterable[Row], statements: Mapping[str, Statement]) -> str:
     return f"{DOCUMENT}{macros(symbols)}\\begin{{document}}\n{title}{body}\n\\end{{document}}\n"
 
 
-def pieces(rows: Iterable[Row], statements: Mapping[str, Statement], width: float) -> dict[str, str]:
-    """``macros.tex``, ``table.tex`` and a file for each row, by name; formulas no wider than ``width``."""
-    rows = list(rows)
+def pieces(
+    rows: Iterable[Row],
+    statements: Mapping[str, Statement],
+    width: float,
+    derived: Mapping[str, str | None] | None = None,
+) -> dict[str, str]:
+    """``macros.tex``, ``table.tex`` and a file for each row, by name; formulas no wider than ``width``.
+    ``derived``: what derivations wrote, by id."""
+    rows, derived = list(rows), derived or {}
     used = [statements[row["id"]] for row in rows]
     symbols = table(used)
     files = {"macros.tex": macros(symbols), "table.tex": verdict_table(rows)}
     for row, statement in zip(rows, used, strict=True):
-        files[f"{row['id']}.tex"] = statement_tex(row, statement, symbols, width)
+        files[f"{row['id']}.tex"] = statement_tex(row, statement, symbols, width, derived.get(row["id"]))
     return files

@@ -108,6 +108,7 @@ def _product(nodes: list[Node], limit: float) -> list[Line]:
     opens = re.match(rf"\s*\\left\s*({DELIMITER})", node.text)
     if (
         node.kind == "frac"
+        and node.parts  # not 1/x that a break has left
         and node.width > 0.6 * limit
         and total(node.parts[1]) < 0.5 * limit
         and not node.scripts
@@ -180,3 +181,9 @@ def _factors(nodes: list[Node], limit: float) -> list[Line]:
 def broken(latex: str, macros: Mapping[str, str], limit: float) -> list[str]:
     r"""``latex`` as the lines of an ``align*``: those after the first are indented by ``\quad``."""
     return [r"\quad " * indent + text for indent, text, _ in lines(parse(latex, macros), MARGIN * limit)]
+
+
+def fits(latex: str, macros: Mapping[str, str], limit: float) -> bool:
+    """Whether ``latex`` can be broken to ``limit``: a wide matrix cannot."""
+    found = lines(parse(latex, macros), MARGIN * limit)
+    return all(indent * QUAD + width <= MARGIN * limit for indent, _, width in found)

@@ -109,8 +109,15 @@ def definitions(table: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Printer(nt._Printer):
-    """The printer of the statements, every symbol as its macro and every formula in one line."""
+class InLine(nt._Printer):
+    """The printer of the statements with every formula in one line, for what breaks it itself."""
+
+    _print_Add = LatexPrinter._print_Add
+    _print_Relational = LatexPrinter._print_Relational
+
+
+class _Printer(InLine):
+    """The printer of the statements in one line, every symbol as its macro."""
 
     seen: dict[str, str]
 
@@ -122,12 +129,6 @@ class _Printer(nt._Printer):
         self.seen[macro] = _braced(shown)
         # The hat stays in sight of the printers, which put such a base in brackets before a power.
         return f"{_OPEN}{macro}{'^' if '^' in shown else ''}{_CLOSE}"
-
-    def _print_Add(self, expr: Any, order: Any = None) -> str:
-        return str(LatexPrinter._print_Add(self, expr, order))
-
-    def _print_Relational(self, expr: Any) -> str:
-        return str(LatexPrinter._print_Relational(self, expr))
 
     def _print_MatAdd(self, expr: Any) -> str:
         # In the order of the ledger, which goes by the length of the LaTeX without macros.

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 QUAD = 10.0
+BESIDE = 9.0  # what a sum in a fraction has more, its limits being beside it and not above and below
 INNER = 3.3  # the thin spaces around brackets that grow, and around fractions
 
 
@@ -46,7 +47,7 @@ _LARGE = {
 _WIDTHS = {
     r"\,": 1.7, r"\;": 2.8, r"\ ": 3.4, r"\!": -1.7, r"\quad": QUAD, r"\qquad": 2 * QUAD, r"\|": 5.0,
     ",": 4.5, ";": 4.5, "(": 3.9, ")": 3.9, "[": 2.8, "]": 2.8, "'": 3.0, "|": 2.8, r"\infty": 10.0,
-    r"\ldots": 13.0, r"\uparrow": 6.0, r"\Pr": 12.0,
+    r"\ldots": 13.0, r"\uparrow": 6.0, r"\Pr": 12.0, "m": 8.8, "w": 7.2,
 }  # fmt: skip
 _WORDS = {r"\operatorname", r"\mathrm", r"\text", r"\mathbb", r"\mathfrak", r"\mathcal"}
 _OVER = {r"\widetilde", r"\widehat", r"\tilde", r"\hat", r"\bar", r"\dot", r"\mathop", r"\sqrt"}
@@ -170,7 +171,8 @@ def _node(tokens: list[str], i: int, before: str, macros: Mapping[str, str]) -> 
         below, i = _argument(tokens, i)
         parts = inner(above), inner(below)
         text = rf"{token}{{{''.join(above)}}}{{{''.join(below)}}}"
-        return Node(text, max(map(total, parts)) + 2.4 + INNER, "frac", parts, tall=True), i
+        width = max(total(part) + BESIDE * sum(n.text.count(r"\sum_") for n in part) for part in parts)
+        return Node(text, width + 2.4 + INNER, "frac", parts, tall=True), i
     if token in _WORDS:
         part, i = _argument(tokens, i + 1)
         letters = "".join(part)

@@ -10,27 +10,36 @@ from verify.output.table import kinds, measured
 _HEAD = ("id", "source", "verdict", "condition", "evidence", "measured", "mutants killed")
 
 
+def plain_text(text: str) -> str:
+    """``text`` with what Markdown would read as emphasis or as a tag escaped."""
+    return text.replace("*", "\\*").replace("<", "\\<")
+
+
 def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    return plain_text(text.replace("\\", "\\\\")).replace("|", "\\|").replace("\n", " ")
 
 
 def _section(row: Row) -> str:
     """What there is to say on a statement that does not simply hold."""
-    parts = [f"## {row['id']}: {row['verdict']}", f"{row['source']}. {row['title']}", "As printed:"]
+    parts = [
+        f"## {row['id']}: {row['verdict']}",
+        plain_text(f"{row['source']}. {row['title']}"),
+        "As printed:",
+    ]
     parts.append(f"$$\n{row['printed_latex']}\n$$")
     if row["corrected_latex"] is not None:
         parts += ["Corrected:", f"$$\n{row['corrected_latex']}\n$$"]
     for label in ("condition", "counterexample"):
         if row[label] is not None:
-            parts.append(f"{label.capitalize()}: {row[label]}")
+            parts.append(f"{label.capitalize()}: {plain_text(row[label])}")
     if row["assumptions"]:
-        parts.append("Assumed in print: " + "; ".join(row["assumptions"]))
+        parts.append("Assumed in print: " + plain_text("; ".join(row["assumptions"])))
     if row["note"] is not None:
-        parts.append(f"Note: {row['note']}")
+        parts.append(f"Note: {plain_text(row['note'])}")
     if row["consequences"]:
         parts.append("Consequences: " + "; ".join(row["consequences"]))
     found = [
-        f"- {e['kind']}, {e['form']} form, {e['regime']}: {e['outcome']}, {e['measured']}"
+        plain_text(f"- {e['kind']}, {e['form']} form, {e['regime']}: {e['outcome']}, {e['measured']}")
         for e in row["evidence"]
     ]
     parts.append("\n".join(found) if found else "No evidence.")
@@ -59,7 +68,7 @@ def ledger_markdown(rows: Iterable[Row], kills: Mapping[str, str]) -> str:
     notes = "\n## Confirmed: what is assumed, what to note\n\n" if noted else ""
     for r in noted:
         assumed = f"assuming {'; '.join(r['assumptions'])}. " if r["assumptions"] else ""
-        notes += f"- `{r['id']}`: {assumed}{r['note'] or ''}".rstrip() + "\n"
+        notes += plain_text(f"- `{r['id']}`: {assumed}{r['note'] or ''}".rstrip()) + "\n"
     sections = [_section(r) for r in rows if r["verdict"] not in ("confirmed", "supported")]
     head = "# Ledger\n\nWritten by `make ledger` from the evidence of a full run; not to be edited.\n\n"
     return head + "\n".join(lines) + "\n" + notes + "".join(f"\n{s}\n" for s in sections)
