@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from verify.checks import companion as check
 from verify.checks.companion import Mixture, Trained
 from verify.checks.points import covariance
-from verify.companion_predictions import fixed_point, mixture_fixed_point, trained
+from verify.companion_predictions import fixed_point, gamma, mixture_fixed_point, trained, worst
 
 Array = NDArray[np.float64]
 LAMBDA, SIGMA = covariance(3, 41), covariance(3, 42)
@@ -72,6 +72,63 @@ def bounded() -> Case:
     return Case(lambda p: check.bounded(p, at), around(0.9, 1.1), wrong)
 
 
+LEVELS = np.diag([1.0, 4.0, 2.0])
+FACTORS: dict[str, Callable[[float], float]] = {
+    "exchanging": lambda kappa: (kappa + 1 / kappa) / 2,
+    "projecting": lambda kappa: (kappa + 1) ** 2 / (4 * kappa),
+    "κ": lambda kappa: kappa,
+    "κ/2": lambda kappa: kappa / 2,
+    "√κ": lambda kappa: kappa**0.5,
+    "(κ − 1/κ)/2": lambda kappa: (kappa - 1 / kappa) / 2,
+    "κ + 1/κ": lambda kappa: kappa + 1 / kappa,
+    "(κ² + 1/κ²)/2": lambda kappa: (kappa**2 + kappa**-2) / 2,
+    "(κ + 1)²/κ": lambda kappa: (kappa + 1) ** 2 / kappa,
+    "(κ − 1)²/(4κ)": lambda kappa: (kappa - 1) ** 2 / (4 * kappa),
+    "none": lambda kappa: 1.0,
+}
+
+
+def scaled(factor: Callable[[float], float]) -> Callable[[Trained], float]:
+    """The criterion tr (I − Γ⁻¹Σ)^2k times a factor of κ(Γ)."""
+
+    def at(one: Trained) -> float:
+        levels = np.diag(gamma(one.Lambda, 5))
+        power = np.linalg.matrix_power(miss(one), 2 * one.k)
+        return factor(max(levels) / min(levels)) * float(np.trace(power))
+
+    return at
+
+
+def reached(id: str, ks: tuple[int, ...]) -> list[Trained]:
+    return [trained(LEVELS, 5, worst(id, LEVELS, 5, part), None, k) for part in (1.0, 0.5) for k in ks]
+
+
+def sharp(id: str, ks: tuple[int, ...], name: str) -> Case:
+    at = reached(id, ks)
+    wrong = {other: scaled(factor) for other, factor in FACTORS.items() if other != name}
+    return Case(lambda p: check.equal(p, at), scaled(FACTORS[name]), wrong)
+
+
+def exceeded(id: str, ks: tuple[int, ...], name: str) -> Case:
+    """Any smaller factor is no bound."""
+    at, right = reached(id, ks), FACTORS[name]
+
+    def below(factor: Callable[[float], float]) -> Callable[[Trained], tuple[float, float]]:
+        return lambda one: (0.0, scaled(factor)(one))
+
+    kappa = 31 / 13  # of Γ = diag(2.6, 6.2, 3.8), that of LEVELS
+    less = {
+        other: factor for other, factor in FACTORS.items() if factor(kappa) < right(kappa) and other != name
+    }
+    smaller = {other: below(factor) for other, factor in less.items()}
+    smaller["a bit"] = below(lambda kappa: (1 - 1e-6) * right(kappa))
+    return Case(lambda p: check.bounded(p, at), below(right), smaller)
+
+
+ODD = ("ext-overthinking.a", (1, 3), "exchanging")
+EVEN = ("ext-overthinking.b", (2, 4), "projecting")
+
+
 def stationary() -> Case:
     # of one trace they would make V symmetric: at d = 2 the squares are then multiples of Λ and I
     pair = (covariance(2, 43), 2 * covariance(2, 44))
@@ -98,8 +155,8 @@ def stationary() -> Case:
 
 
 PLAN: Plan = {
-    "companion.equal": (long_prompts, short_prompts),
-    "companion.bounded": (bounded,),
+    "companion.equal": (long_prompts, short_prompts, lambda: sharp(*ODD), lambda: sharp(*EVEN)),
+    "companion.bounded": (bounded, lambda: exceeded(*ODD), lambda: exceeded(*EVEN)),
     "companion.stationary": (stationary,),
 }
 

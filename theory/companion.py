@@ -24,6 +24,10 @@ X_m = nt.matrix("X_m", d, m, "X")
 w_one = nt.matrix("w_one", d, 1, r"\hat{w}_{1}")
 H = nt.scalar_symbol("H_max", "H", positive=True)
 condition_number = nt.scalar_symbol("kappa_test", r"\kappa(\Gamma)", positive=True)
+low, high = (nt.scalar_symbol(f"gamma_{end}", rf"\gamma_{{\{end}}}", positive=True) for end in ("min", "max"))
+u = nt.matrix("u_min", d, 1, "u")  # eigenvectors of Γ of unit length and at right angles, of its least level
+v = nt.matrix("v_max", d, 1, "v")  # and of its largest
+share = nt.scalar_symbol("c_share", "c", positive=True)
 h = sp.IndexedBase("h")  # h[i] = tr(Λ)/λ_i, the hardness of an eigendirection; H is the largest
 
 _TRAINED = "Ṽ = −Γ⁻¹, W̃ = I, w_0 = 0, w* ~ N(0, I)"
@@ -138,5 +142,48 @@ register(
         depends_on=("rel-overthinking.a",),
         note="So both grow without bound as k → ∞ if λ_max(Γ⁻¹Σ) > 2, stay bounded otherwise, and tend to "
         "0 if Σ ≻ 0 and λ_max(Γ⁻¹Σ) < 2.",
+    )
+)
+
+
+# In Γ's eigenbasis N = I − Γ^(−1/2)ΣΓ^(−1/2) is c(uvᵀ + vuᵀ) at the first, c(u + v)(u + v)ᵀ/2 at the second.
+ODD = (condition_number + 1 / condition_number) / 2
+EVEN = (condition_number + 1) ** 2 / (4 * condition_number)
+_SUM = sp.sqrt(low) * u + sp.sqrt(high) * v
+EXCHANGING = Gamma - share * sp.sqrt(low * high) * (u * v.T + v * u.T)
+PROJECTING = Gamma - (share / 2) * _SUM * _SUM.T
+
+
+def _largest(factor: sp.Expr, reached: sp.MatrixExpr) -> nt.Listing:
+    """error ≤ factor · criterion at every Σ ⪰ 0, with equality at ``reached``."""
+    above = factor * CRITERION
+    return nt.Listing(
+        sp.Le(LONG_ERROR, above, evaluate=False),
+        sp.Implies(sp.Eq(Sigma, reached, evaluate=False), sp.Eq(LONG_ERROR, above, evaluate=False)),
+    )
+
+
+_ENDS = ("Σ ⪰ 0", "κ(Γ) = γ_max/γ_min", "Γu = γ_min u, Γv = γ_max v, u ⊥ v of length 1", "0 < c ≤ 1")
+register(
+    Statement(
+        "ext-overthinking.a",
+        BEYOND,
+        "The error is at most (κ + 1/κ)/2 times the criterion; at odd k, no smaller factor will do",
+        _largest(ODD, EXCHANGING),
+        assumptions=(*_ENDS, "k odd in the second line"),
+        depends_on=("rel-overthinking.a", "rel-overthinking.b"),
+        note="At most (n + 2)/2 + 1/(2(n + 2)), as κ(Γ) ≤ n + 2.  At even k: ext-overthinking.b.",
+    )
+)
+register(
+    Statement(
+        "ext-overthinking.b",
+        BEYOND,
+        "At even k the error is at most (κ + 1)²/(4κ) times the criterion, and no smaller factor will do",
+        _largest(EVEN, PROJECTING),
+        assumptions=(*_ENDS, "k even"),
+        depends_on=("ext-overthinking.a",),
+        note="Kantorovich's constant, below that of odd k: (I − Γ^(−1/2)ΣΓ^(−1/2))^k has no negative "
+        "eigenvalue.",
     )
 )

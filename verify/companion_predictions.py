@@ -77,6 +77,21 @@ def of_matrices(form: sp.Expr) -> Callable[[Trained], float]:
     return at
 
 
+def worst(id: str, Lambda: Any, n: int, share: Any) -> Any:
+    """The Σ as registered at which an ``ext-overthinking`` bound is reached, for a diagonal Λ."""
+    Gamma = gamma(Lambda, n)
+    exact = isinstance(Gamma, sp.MatrixBase)
+    levels = [Gamma[at, at] for at in range(Gamma.shape[0])]
+    given: dict[sp.Basic, Any] = {companion.Gamma: Gamma, companion.share: share}
+    for vector, level, end in (
+        (companion.u, companion.low, levels.index(min(levels))),
+        (companion.v, companion.high, levels.index(max(levels))),
+    ):
+        identity = sp.eye(len(levels)) if exact else np.eye(len(levels))
+        given |= {vector: identity[:, end : end + 1], level: levels[end]}
+    return value(printed(id).args[1].args[0].rhs, given)
+
+
 # Task selection --------------------------------------------------------------------------------------
 
 

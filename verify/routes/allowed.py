@@ -88,6 +88,11 @@ INPUTS = (
         "the Ṽ and Γ at which pretraining is claimed to end: there the error is measured",
     ),
     (
+        "verify.test_companion_factor.",
+        ("verify.companion_predictions.trained", "verify.companion_predictions.worst"),
+        "the Ṽ at which pretraining is claimed to end, the Σ that is claimed worst: there it is measured",
+    ),
+    (
         "verify.test_task_selection.",
         ("verify.companion_predictions.mixed", "theory.task_selection.select_tasks"),
         "the mixture that is claimed best, and others: there the error is measured",
