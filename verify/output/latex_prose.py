@@ -36,10 +36,17 @@ Found = tuple[str, int]  # LaTeX, and where the text goes on
 
 # The ids of rows, and what looks like a variable and is none: (B.3), A.1, 1(c), the part (a).
 ID = re.compile(
-    r"\b(?:eq|thm|rem|prop|lem|sec|fig|insight|app|os|abs|ext)-[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*(?![\w(])"
+    r"\b(?:eq|thm|rem|prop|lem|sec|fig|insight|app|os|abs|rel|ext)-[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*(?![\w(])"
 )
 _REFERENCE = re.compile(r"\(?[A-E]\.\d+\)?|\d+\([a-z]\)|\((?:[a-z]|ii|iii|iv)\)|[a-z]\)|[ei]\.[eg]\.")
+# A part of the paper by its name, or a list of them: Appendices B to D, Figures 1 … 5, Panel (a), Part A.
+_KIND = "[Aa]ppendix|[Ss]ection|[Ff]igure|[Pp]anel|Part|Term|Case|Step|Table|Lemma|Theorem|Proposition|Remark"
+_KINDS = "[Aa]ppendices|(?:[Ss]ection|[Ff]igure|[Pp]anel|Part|Term|Case|Step|Table|Lemma|Theorem|Remark)s"
+_NAME = r"(?>(?:[A-Z]|\d+)(?:\.\d+)*(?: ?\([a-z]\))?|[IVX]+|\((?:[a-z]|ii|iii|iv)\))(?:'s\b)?"
+_NAME += rf"(?![\w'(^]| ?[{''.join({*RELATIONS, *BINARY, *RAISED, *LOWERED, *ACCENTS} - set('-/…⋯'))}])"
+_NAMED = re.compile(rf"(?:{_KIND}) {_NAME}|(?:{_KINDS}) {_NAME}(?:(?:,| and|, and| or| to|–| …) ?{_NAME})*")
 _CODE = re.compile(r"(?:theory|numerics|verify|notes)[./]\w[\w./]*\w")  # a module or a file
+_POSSESSIVE = re.compile(r"(?<=\S)'s\b")  # U's, behind a formula
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 _INDEX = re.compile(r"(?:var|inv),Σ|\d+(?:\.\d+)?|[A-Za-z]+|ττ|[α-ωΑ-Ω]|\*|⊥|∞|=|†|°|∘")
 _ENGLISH = {
@@ -319,15 +326,13 @@ def prose(text: str) -> str:
             parts.append(rf"\texttt{{{''.join(map(_character, found[0]))}}}")
             i = found.end()
             continue
-        if (
-            boundary
-            and (found := _REFERENCE.match(text, i))
-            and not text[found.end() : found.end() + 1].isalnum()
-        ):
+        found = (_NAMED.match(text, i) or _REFERENCE.match(text, i)) if boundary else None
+        found = found or _POSSESSIVE.match(text, i)
+        if found and not text[found.end() : found.end() + 1].isalnum():
             parts.append("".join(map(_character, found[0])))
             i = found.end()
             continue
-        formula = _expression(text, i) if boundary and not text[:i].endswith(("Term ", "Appendix ")) else None
+        formula = _expression(text, i) if boundary else None
         if formula and (
             _stands_alone(text[i : formula[1]]) or (text[i : formula[1]] == "A" and _is_letter_a(text, i))
         ):
