@@ -38,7 +38,7 @@ from verify.output.latex_prose import ID, prose
         ("Figures 1 … 5, Panel (a), Part A of it", r"Figures 1 \ldots{} 5, Panel (a), Part A of it"),
         ("Sections A.1 and B, Figure 5 (a)", "Sections A.1 and B, Figure 5 (a)"),
         ("Lemma C, Term II's share of Appendix E's", "Lemma C, Term II's share of Appendix E's"),
-        ("in Appendix B, A = ηΣ; Part A = ηΣ", r"in Appendix B, $A = \lsaeta \lsaSigma$; Part $A = \lsaeta \lsaSigma$"),
+        ("in Appendix B, A = ηΣ; Part A = 2", r"in Appendix B, $A = \lsaeta \lsaSigma$; Part $A = 2$"),
         ("Section 5.1, A on U; the part A of U", r"Section 5.1, $A$ on $U$; the part $A$ of $U$"),
         ("Figure 2's setting, Σ's levels, U's", r"Figure 2's setting, $\lsaSigma$'s levels, $U$'s"),
         ("Figure 1's d = 400", r"Figure 1's $\lsad = 400$"),
