@@ -7,7 +7,7 @@ import re
 from theory.statement import ELSEWHERE, registry
 from verify.ledger import load_statements, store
 from verify.output import errata
-from verify.output.errata import POINTS, SEVERITIES, STANDS, chosen, markdown, preface
+from verify.output.errata import POINTS, SEVERITIES, STANDS, chosen, markdown, preface, repeated
 from verify.output.errata_tex import errata_tex
 from verify.output.latex import printed_label
 
@@ -40,16 +40,48 @@ def test_every_faulty_statement_of_the_paper_is_there_once_worst_first() -> None
 
 def test_each_entry_says_where_what_and_how_sure() -> None:
     entries = re.split(r"^### \d+\. ", markdown(ROWS, registry()), flags=re.MULTILINE)[1:]
+    again = repeated(chosen(ROWS))
     for row, entry in zip(chosen(ROWS), entries, strict=True):
         assert entry.startswith(row["source"])
         assert row["printed_latex"] in entry
-        assert row["corrected_latex"] is None or row["corrected_latex"] in entry
         assert printed_label(row) in entry
         assert "**How sure.**" in entry
+        assert ("**Again.**" in entry) == (row["id"] in again)
+        if row["id"] in again:
+            assert f"The point of `{again[row['id']]}`" in entry
+            continue
+        assert row["corrected_latex"] is None or row["corrected_latex"] in entry
         assert ("**Holds if.**" in entry) == (row["condition"] is not None)
         assert ("**Fails" in entry) == (row["counterexample"] is not None)
         for named in row["consequences"]:
             assert named in entry
+
+
+def test_a_point_is_told_once() -> None:
+    entries = chosen(ROWS)
+    again, rows = repeated(entries), {row["id"]: row for row in entries}
+    order = list(rows)
+    for id, first in again.items():
+        assert order.index(first) < order.index(id)
+        assert first not in again
+        assert [rows[id][key] for key in ("verdict", "counterexample", "condition")] == [
+            rows[first][key] for key in ("verdict", "counterexample", "condition")
+        ]
+    assert again["eq-C.35.a"] == "eq-B.16"  # one formula, printed twice
+    assert again["eq-B.15"] == again["eq-C.41.b"] == "eq-B.14"  # three formulas, one gap at β = 1
+    # the same point, but another statement fails there
+    assert rows["rem-4.1.a"]["counterexample"] == rows["thm-4.1-manifold.d"]["counterexample"]
+    assert "rem-4.1.a" not in again
+    text = markdown(ROWS, registry())
+    assert text.count("where both indicators are 0") == 1
+
+
+def test_assumptions_of_a_reading_are_not_called_printed() -> None:
+    entries = re.split(r"^### \d+\. ", markdown(ROWS, registry()), flags=re.MULTILINE)[1:]
+    for row, entry in zip(chosen(ROWS), entries, strict=True):
+        printed = bool(row["assumptions"]) and printed_label(row) == "As printed"
+        assert ("**Under the printed assumptions.**" in entry) == printed
+        assert ("**In the setting.**" in entry) == (bool(row["assumptions"]) and not printed)
 
 
 def test_truth_values_are_said_in_words() -> None:

@@ -74,7 +74,7 @@ def best_is_large() -> Counterexample:
     """One block: Γ = 2, Γ₀ = 1/2, so 1/2 at β → ∞ and 5 before."""
     of = Blocks((ONE,), (ONE,), (R(1, 4),), (ONE,), ONE, ONE, ONE, ONE)
     return Counterexample(
-        f"A=Σ=I, Σ₀=I/4, η=1, n=d: is the risk at some β < 1 below {rq.floor(of)}, that of β → ∞?",
+        f"A=Σ=I, Σ₀=I/4, η=1, n=d: is the risk over d at some β < 1 below {rq.floor(of)}, that of β → ∞?",
         sp.true,
         sp.sympify(not large_set_wins(of)),
     )

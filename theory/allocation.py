@@ -139,7 +139,7 @@ register(
         ),
         assumptions=("A = η(P_UΣ₀P_U + Δ)", f"{COMMUTES}, positive definite on U^⊥"),
         counterexample=points.residuals_compared,
-        consequences=("sec-5.1-allocation", "insight-1.a", "fig-1", "sec-5.2-interference"),
+        consequences=("insight-1.a", "sec-5.2-interference.a"),
         depends_on=("sec-5.1-operator", "sec-5.1-complement.b"),
         note="Σ_U = P_UΣ₀P_U + Δ.  Both fall like 1/n, and their ratio tends to a positive number, (1 + tr "
         "Σ₀/c)²/(1 + tr Σ_U/σ)² for one eigenvalue each.  At the paper's settings the squares are 25.3, "

@@ -152,7 +152,7 @@ register(
         assumptions=("ρ(M) ≈ 1",),
         condition=f"{NORMAL}, and k ≤ 1/(1 − ρ) about, ρ = ρ(M) < 1",
         counterexample=points.unseen_direction,
-        consequences=("insight-3", "sec-7"),
+        consequences=("insight-3", "sec-7.a"),
         depends_on=("eq-6.1",),
         note="λ_max/(k(2k−1)a²) = ρ^{2k−2} lies in [1 − 2(k−1)(1−ρ), 1]; at fixed ρ < 1 the growth ends at "
         "ext-os-curvature.c.  The loss is then at least ρ^{2k}/2, near 1/2: quadratic growth in k and "

@@ -244,6 +244,7 @@ register(
         condition=f"{CONSISTENT}, or η = 1, or d = 1; or W̃ is held at I",
         counterexample=depends_on_k,
         depends_on=("thm-4.1",),
+        note="Of the formula (4.1), which has no k, it is true as printed; of the minimiser it is not.",
     )
 )
 register(

@@ -174,7 +174,7 @@ def _expansion(X: sp.Matrix, name: str) -> Counterexample:
     change = before - rate * A.inv()
     traces = (before**2 * X, -2 * before * X * change * Pi, change * Pi * X * change * Pi)
     return Counterexample(
-        f"d=2, B=1, Ω=(1,2), A=diag(1,1/2), Γ₀=2I, η=1/2: {name}",
+        f"d=2, B=1, Ω=(1,2), A=diag(1,1/2), Γ₀=2I, η=1/2{name}",
         sum(t.trace() for t in traces) / 2,
         (V * X * V.T).trace() / 2,
     )
@@ -183,9 +183,9 @@ def _expansion(X: sp.Matrix, name: str) -> Counterexample:
 @cache
 def third_trace() -> Counterexample:
     A = sp.diag(1, HALF)
-    return _expansion((A.trace() * A + A**2) / 2, "T_var")
+    return _expansion((A.trace() * A + A**2) / 2, ": T_var")
 
 
 @cache
 def third_trace_at_test() -> Counterexample:
-    return _expansion(sp.diag(2, 1), "T_var,Σ")
+    return _expansion(sp.diag(2, 1), ", Σ=diag(2,1): T_var,Σ")

@@ -120,7 +120,7 @@ register(
         corrected=eq(T_var, variance(s)),
         assumptions=(INVERTIBLE,),
         counterexample=points.variance_of_noise,
-        consequences=("thm-B.1", "eq-C.43", "fig-5"),
+        consequences=("thm-B.1", "eq-C.43", "fig-5.a"),
         depends_on=("eq-C.35.a", "lem-C.1", "lem-C.2"),
         note="The print lacks T₁₂(δ̃₁−δ̃₂)(δ̃₁s₂−δ̃₂s₁).  It is right where T₁₂ = 0, as for β > 1.",
     )
@@ -134,7 +134,7 @@ register(
         corrected=eq(T_var_Sigma, variance(bs.Sigma)),
         assumptions=(INVERTIBLE,),
         counterexample=points.variance_at_test,
-        consequences=("thm-B.1", "eq-C.42", "fig-5"),
+        consequences=("thm-B.1", "eq-C.42", "fig-5.a"),
         depends_on=("eq-C.39", "lem-C.1", "lem-C.2"),
         note="The print lacks T₁₂(δ̃₁−δ̃₂)(δ̃₁Σ₂−δ̃₂Σ₁).",
     )
@@ -315,7 +315,7 @@ register(
         corrected=_theorem(variance),
         assumptions=("B/d → β", "m/d → μ₁", "d/n → γ", INVERTIBLE),
         counterexample=points.total,
-        consequences=("fig-5",),
+        consequences=("fig-5.a",),
         depends_on=("eq-B.13", "eq-B.14", "eq-B.15", "eq-B.16", "eq-B.17", "eq-C.1", "eq-C.19", "eq-C.37"),
         note="T_inv and T_inv,Σ as in (B.14), (B.15).  The print is right at β = 0, for β > 1 and in "
         "Bias, which is what Proposition B.2 rests on.  At the setting of Figure 5, n = 1000, it is 16 % low "

@@ -78,9 +78,10 @@ register(
         nt.Chain(nt.Argmin(RISK, ANY), nt.Argmin(RISK, ON_U)),
         corrected=nt.Chain(nt.Argmin(RISK, ANY), eta * Sigma),
         counterexample=points.best_over_all,
-        consequences=("fig-1", "sec-5.2-interference", "insight-2", "abs-ii"),
+        consequences=("sec-5.2-interference.a", "abs-ii.b"),
         depends_on=("insight-1.b", "prop-4.3"),
         note="ηΣ is best among all Ṽ, for every Σ₀, Δ and n; for Σ ≻ 0 and U not everything no A on U is.  "
+        "At the paper's settings A = ηΣ has 9, 7, 5 % less error than A = ηΣ_U at n = 400, 800, 1200.  "
         "What survives: if range(Σ₀) ⊂ U, ηΣ = ηΣ_U is on U; for Σ₀ ≻ 0 that commutes with P_U and fixed d "
         "the gap is of order 1/n² in an error of order 1/n; and at the paper's settings A = ηΣ_U is far "
         "better than the same data on U^⊥ (219.8 against 751.7 at n = 400).  If Σ₀ does not commute with "
@@ -91,7 +92,8 @@ register(
     Statement(
         "insight-1.b",
         "Insight 1",
-        "Of two sets of post-training data the harder one for the pretrained model is the more effective",
+        "Read as a rule: of two sets of post-training data the harder for the pretrained model is the more "
+        "effective",
         sp.Implies(
             sp.Gt(nt.Label(_HARD, _A1), nt.Label(_HARD, _A2), evaluate=False),
             sp.Lt(nt.Label(_POST, _A1), nt.Label(_POST, _A2), evaluate=False),
@@ -102,9 +104,10 @@ register(
             sp.Eq(apart, V_inf + Gamma.I, evaluate=False),
         ),
         counterexample=points.harder_and_worse,
-        consequences=("insight-1.a", "insight-4", "abs-ii"),
+        consequences=("insight-1.a", "abs-ii.b"),
         depends_on=("prop-4.3", "sec-5.1-hardness.a"),
-        note="Γ = (n+1)/n Σ + tr(Σ)/n I.  What counts is how far Ṽ_∞(A) is from −Γ⁻¹, not how hard A is: "
+        note="The rule is ours: the print explains hard as aligned with Δ, which is insight-1.a.  "
+        "Γ = (n+1)/n Σ + tr(Σ)/n I.  What counts is how far Ṽ_∞(A) is from −Γ⁻¹, not how hard A is: "
         "the error is the same for all η at A/η fixed, while hardness changes its order with η; and among A "
         "of one trace the hardest is of rank one, where post-training does next to nothing.",
     )

@@ -35,7 +35,7 @@ def best_is_not_zero() -> Counterexample:
     """r = 0 against r = η, both at B → ∞."""
     zero, matched = rq.floor(by_hand(R(0))), rq.floor(by_hand(R(1)))
     return Counterexample(
-        f"{HAND}: least of the risks at B → ∞ for r = 0 and r = 1",
+        f"{HAND}: least of the risks over d at B → ∞ for r = 0 and r = 1",
         zero,
         min(zero, matched),
     )
@@ -45,7 +45,7 @@ def weaker_and_worse() -> Counterexample:
     """r = η against 4η: more r, more risk."""
     small, large = rq.floor(by_hand(R(1))), rq.floor(by_hand(R(4)))
     return Counterexample(
-        f"{HAND}: is the risk at B → ∞, {small} at r = 1 and {large} at r = 4, less at the larger r?",
+        f"{HAND}: is the risk over d at B → ∞, {small} at r = 1 and {large} at r = 4, less at the larger r?",
         sp.true,
         sp.sympify(bool(large < small)),
     )
@@ -62,8 +62,8 @@ def large_sets_win() -> Counterexample:
     """Figure 1(c), n = 400: no B < d comes down to the risk at B → ∞."""
     of = figure(R(1, 10), 1)
     return Counterexample(
-        f"d=400, m=200, n=400, ρ=1/10, η=1/5, r=1/10: is the risk of some B < d below {rq.floor(of)}, that "
-        "of B → ∞?",
+        "d=400, m=200, n=400, ρ=1/10, η=1/5, r=1/10: is the risk over d of some B < d below "
+        f"{rq.floor(of)}, that of B → ∞?",
         sp.true,
         sp.sympify(not better_without_end(R(1, 10), 1)),
     )

@@ -28,7 +28,7 @@ q_t = nt.scalar_symbol("q(t)", "q(t)", positive=True)
 q_slope = nt.scalar_symbol("q'(0)", "q'(0)", real=True)
 rank = nt.scalar_symbol("rank(C)/d", r"\mathrm{rank}(C)/d", positive=True)
 MEAN = "m(z,t)"
-BELOW, ABOVE = (nt.Label("1", relation(beta, 1, evaluate=False)) for relation in (sp.Lt, sp.Gt))
+BELOW, ABOVE = (nt.Label(r"\mathbf{1}", relation(beta, 1, evaluate=False)) for relation in (sp.Lt, sp.Gt))
 
 
 def below(level: sp.Expr) -> sp.Expr:
@@ -65,8 +65,9 @@ for _id, _where, _name, _level, _text in (
             condition="β ≠ 1",
             counterexample=points.at_threshold,
             depends_on=("eq-B.11",) if _id != "eq-C.41.b" else ("eq-B.15",),
-            note="At β = 1 both indicators are 0, while the trace tends to ∞ whenever B/d → 1: it is "
-            "monotone in B on either side of d.  The 1/a_k² ask for A ≻ 0; singular A: ext-equivalents.c.",
+            note="The same in (B.14), (B.15) and (C.41): at β = 1 both indicators are 0, while the trace "
+            "tends to ∞ whenever B/d → 1: it is monotone in B on either side of d.  The 1/a_k² ask for A ≻ "
+            "0; singular A: ext-equivalents.c.",
         )
     )
 register(

@@ -47,7 +47,6 @@ def expansion(form: sp.Basic) -> sp.Expr:
 
 # Appendix B -------------------------------------------------------------------------------------------
 
-DOWNSTREAM = ("thm-B.1", "fig-5", "prop-B.2", "insight-2")
 register(
     Statement(
         "eq-B.3.a",
@@ -56,7 +55,7 @@ register(
         nt.FirstOrder(Phi * nt.Pinv(Phi), PROJECTION, E),
         corrected=nt.FirstOrder(Phi * nt.Pinv(Phi), PROJECTION_TRUE, E),
         counterexample=points.projection,
-        consequences=("eq-B.3.b", "eq-B.4.b", *DOWNSTREAM),
+        consequences=("eq-B.3.b", "eq-B.4.b"),
         note="M† changes by −M†EM† + (MᵀM)†Eᵀ(I−MM†) + (I−M†M)Eᵀ(MMᵀ)† as long as the rank stays; the "
         "print has the first term alone.  A projection is symmetric, so its change has to be.  For B ≥ "
         "rank A the range stays too, both corrections are zero and the print holds.",
@@ -72,7 +71,7 @@ register(
             nt.FirstOrder(V_STAR, OPERATOR + LACKING, E), eq(LACKING, BEYOND_RANGE + BEYOND_ROWS)
         ),
         counterexample=points.operator,
-        consequences=("eq-B.4.b", *DOWNSTREAM),
+        consequences=("eq-B.4.b",),
         depends_on=("eq-B.3.a", "thm-4.1"),
         note="For an invertible A what is lacking is D_pre M†ᵀEᵀ(I−MM†), D_pre = Γ₀⁻¹ − ηA⁻¹: zero for B ≥ "
         "d, and of the size of the other terms for B < d.  For a singular A and B > rank A the last "
@@ -106,10 +105,11 @@ register(
             ),
         ),
         counterexample=points.relative_error,
-        consequences=DOWNSTREAM,
+        consequences=("fig-5.b", "insight-2"),
         depends_on=("eq-B.3.b", "eq-B.4.a"),
         note="Off by order ‖E‖, that is n^(−1/2), for B < d.  It is the approximation for B ≥ d and an "
-        "invertible A.  Risks agree to first order in γ in neither case: ext-sft-linear.",
+        "invertible A.  Risks agree to first order in γ in neither case: ext-sft-linear.  Theorem B.1 is "
+        "about V_S + V_N whatever that approximates.",
     )
 )
 TEST_ERROR = nt.Expectation(nt.FrobeniusSquared(I + V * Sigma)) / d + nt.Expectation(
@@ -123,10 +123,8 @@ register(
         nt.Chain(nt.Label(ERR, V), nt.Expectation(nt.NormSquared(w_hat - w_star)) / d, TEST_ERROR),
         assumptions=("the test prompt is independent of the training data", "W̃ = I, w_0 = 0"),
         depends_on=("prop-5.1",),
-        note="As listed, 1/(nd) before the second mean; the text at hand prints 1/d there, without n, "
-        "which (C.36) puts back: with 1/d it would be wrong by that factor.  n is here the length of the "
-        "test prompt.  For B, rank A ≥ 2 the mean over training sets is finite, at Ṽ_* and at V_S + V_N, "
-        "only if |B − rank A| ≥ 2.",
+        note="n is here the length of the test prompt.  For B, rank A ≥ 2 the mean over training sets is "
+        "finite, at Ṽ_* and at V_S + V_N, only if |B − rank A| ≥ 2.",
     )
 )
 NU = {

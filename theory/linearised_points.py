@@ -143,7 +143,7 @@ def weighted_square() -> sp.Matrix:
 def isotropy() -> Counterexample:
     Z = weighted_square()
     return Counterexample(
-        "d=2, B=5, A=I, Σ=diag(2,1): Z_11/Z_22 for Z = E[Σ Q_ττ w*w*ᵀ]", sp.Integer(1), Z[0, 0] / Z[1, 1]
+        "d=2, B=5, A=I, Σ=diag(2,1): Z_11/Z_22 for Z = E[Σ_τ Q_ττ w*w*ᵀ]", sp.Integer(1), Z[0, 0] / Z[1, 1]
     )
 
 

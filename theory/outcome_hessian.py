@@ -241,7 +241,7 @@ register(
         "Appendix E",
         "What is kept, with the power rule put in",
         sp.Eq(_TARGET, DOUBLE_SUM, evaluate=False),
-        assumptions=("M^k w* = 0", "dM = E S"),
+        assumptions=("M^k w* = 0", "dM = E·S"),
         depends_on=("app-E-hessian.a",),
         note="Printed with ≈ near a minimum; it is the Hessian where M^k w* = 0, and everywhere JᵀJ of the "
         "Gauss-Newton method.  As a function of dM it has one S, as one of E (app-E-hessian.d) two.",
@@ -267,7 +267,7 @@ register(
         counterexample=lambda: points.beyond_first_bound(registry()["app-E-opnorm.a"].printed),
         consequences=("eq-6.1",),
         depends_on=("app-E-hessian.b", "app-E-hessian.d"),
-        note="One ‖S‖ too few: dM = E S brings the second.  And for k ≥ 2 the dropped terms count: d = 1, "
+        note="One ‖S‖ too few: dM = E·S brings the second.  And for k ≥ 2 the dropped terms count: d = 1, "
         "S = 1, k = 2, M = 1 has H = 6w*², the print 4w*².  What is printed bounds JᵀJ as a function of dM.  "
         "At Figure 1's levels no point tested exceeds it, for all these bounds are loose there.",
     )

@@ -119,8 +119,8 @@ register(
         "W̃, which Theorem 4.1 calls Ṽ_*, k = 0, or η = 1, or d = 1",
         counterexample=_joint_slope,
         depends_on=("thm-4.1", "prop-4.3-proof.b", "prop-4.3-proof.c", "eq-A.wishart2"),
-        note="B → ∞ is where Theorem 4.1 lacks its condition B ≤ rank A.  As the limit of (4.1) it needs no "
-        "invertible A; A = 0 gives −Γ₀⁻¹.",
+        note="Of the formula (4.1) it is true as printed, and needs no invertible A; A = 0 gives −Γ₀⁻¹.  But "
+        "B → ∞ is where Theorem 4.1 lacks its condition B ≤ rank A, and (4.1) is not the minimiser.",
     )
 )
 register(

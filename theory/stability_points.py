@@ -73,11 +73,13 @@ def wrong_side() -> Counterexample:
 
 
 def too_cautious() -> Counterexample:
-    x, k, step = sp.Integer(1), 2, R(1, 2)
+    x, k, step = sp.Integer(-3), 2, R(1, 18)  # deep in the unstable region, on the side of −Γ₀⁻¹Δ
     printed = sp.Lt(step, _printed("sec-6-spectral.b", lambda_H=top_curvature(x, k), k=k))
     reached = sp.Lt(sp.Abs(descended(x, step, k)), sp.Abs(x))
     return Counterexample(
-        "d=1, k=2, S=w*=1, Ṽ=0, step 1/2 lands on the minimum: the step is allowed", printed, reached
+        "d=1, k=2, S=w*=1, Ṽ=-4, so M=-3: step 1/18 lands on the minimum: the step is allowed",
+        printed,
+        reached,
     )
 
 

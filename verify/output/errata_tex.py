@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from theory.statement import Statement
 from verify.ledger.store import Row
-from verify.output.errata import SEVERITIES, chosen, parts, preface, separate
+from verify.output.errata import SEVERITIES, chosen, parts, preface, repeated, separate
 from verify.output.latex import DOCUMENT, display, macros
 from verify.output.latex_break import TEXT
 from verify.output.latex_macros import formula, table
@@ -23,6 +23,7 @@ def errata_tex(rows: list[Row], known: Mapping[str, Statement]) -> str:
     """``errata.tex``, of the same entries as the Markdown."""
     verdicts, apart = {r["id"]: r["verdict"] for r in rows}, separate()
     entries = chosen(rows)
+    again = repeated(entries)
     statements = [known[row["id"]] for row in entries]
     symbols = table(statements)
     said, points = preface(rows)
@@ -36,7 +37,7 @@ def errata_tex(rows: list[Row], known: Mapping[str, Statement]) -> str:
             out.append(rf"\section*{{{SEVERITIES[severity]}}}")
         heading = f"{number}. {prose(row['source'])}"
         out.append(rf"\lsastatement{{{row['id']}}}{{{heading}}}{{{severity}}}{{{prose(row['title'])}}}")
-        for part in parts(row, known, verdicts, apart):
+        for part in parts(row, known, verdicts, apart, again.get(row["id"])):
             if part.form:
                 form = getattr(statement, part.form)
                 out.append(rf"\lsaform{{{part.label}}}")
