@@ -53,7 +53,7 @@ def _words(command: str, *pools: list[str]) -> st.SearchStrategy[list[str]]:
     return st.tuples(*map(st.sampled_from, pools)).map(lambda words: [command, *words])
 
 
-# Good words for `stability`, `figure` and `verify` take minutes: theirs are bad throughout.
+# Good words for `stability`, `figure`, `verify` and `report` take long: theirs are bad throughout.
 COMMANDS = st.one_of(
     _plan(),
     _plan(),
@@ -76,6 +76,10 @@ COMMANDS = st.one_of(
     ),
     _words("sweep", ["status"], ["--store"], PATHS),
     _words("sweep", ["export"], ["--store"], PATHS, ["--out"], [*PATHS, "x.csv", "x.parquet"]),
+    _words("report", IDS),
+    _words(
+        "report", ["--out", "--in"], ["/dev/null", "/dev/full", "/dev/full/x", "a" * 300, "a" * 300 + "/x"]
+    ),
     _words("graph", IDS),
     _words("graph", ["prop-5.1"], ["--out"], [*PATHS, "x.svg", "/x/y.svg"]),
     _words("diff", PATHS, PATHS),
@@ -111,6 +115,8 @@ def told(code: int, out: str, err: str) -> None:
 @example(["show", "x" * 5000])
 @example(["plan", *(word for pair in (GOOD | {"--n": "9" * 5000}).items() for word in pair)])
 @example(["overthinking", "--out", "a" * 300 + ".png"])
+@example(["report", "--out", "a" * 300])
+@example(["report", "--out", "/dev/full"])
 def test_words_on_the_command_line(words: list[str]) -> None:
     with TemporaryDirectory() as folder, chdir(folder):  # where some paths are good
         found = CliRunner().invoke(app, words)

@@ -248,7 +248,7 @@ def preface(rows: list[Row]) -> tuple[str, list[str]]:
         f"{count['supported']} qualitative claims are borne out{unsettled}. Below are the others: "
         f"{count['refuted']} that are wrong as printed and have consequences, {count['confirmed-if']} that "
         f"hold under a further condition, {count['misprint']} misprints. Each comes with a counterexample, "
-        "most of them exact and fit to be redone by hand. Where the print makes a claim in words, formula and "
+        "most of them exact and fit to be redone by hand. Where the print has a claim in words, formula and "
         "setting are our reading of it (“as read here”), and the verdict is on the reading."
         + (" What matters most:" if points else "")
     )
