@@ -202,6 +202,7 @@ def test_notation_in_mathml() -> None:
     assert re.search(r"<munder><mo [^>]*>arg\u2009min</mo>", least)
     assert 'stretchy="true"' in mathml(r"\left( \frac{a}{b} \right)", {})
     assert '<mi mathvariant="normal">Σ</mi>' in mathml(r"\lsaS", {"lsaS": r"\Sigma"})
+    assert "<mn>𝟏</mn>" in mathml(r"\mathbf{1}\left(\beta < 1\right)", {})
     text = prose_html("by eq-6.1 & 5 % of Ṽ_*, γ = 1, not fig-9", SYMBOLS | table(()), ["eq-6.1.a"])
     assert '<a href="#eq-6.1.a">eq-6.1</a> &amp; 5 % of <math>' in text
     assert text.endswith(", not fig-9")

@@ -147,7 +147,7 @@ register(
 
 
 # In Γ's eigenbasis N = I − Γ^(−1/2)ΣΓ^(−1/2) is c(uvᵀ + vuᵀ) at the first, c(u + v)(u + v)ᵀ/2 at the second.
-ODD = (condition_number + 1 / condition_number) / 2
+ODD = (condition_number**2 + 1) / (2 * condition_number)
 EVEN = (condition_number + 1) ** 2 / (4 * condition_number)
 _SUM = sp.sqrt(low) * u + sp.sqrt(high) * v
 EXCHANGING = Gamma - share * sp.sqrt(low * high) * (u * v.T + v * u.T)

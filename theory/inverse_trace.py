@@ -28,7 +28,8 @@ q_t = nt.scalar_symbol("q(t)", "q(t)", positive=True)
 q_slope = nt.scalar_symbol("q'(0)", "q'(0)", real=True)
 rank = nt.scalar_symbol("rank(C)/d", r"\mathrm{rank}(C)/d", positive=True)
 MEAN = "m(z,t)"
-BELOW, ABOVE = (nt.Label(r"\mathbf{1}", relation(beta, 1, evaluate=False)) for relation in (sp.Lt, sp.Gt))
+_ONE = nt.scalar_symbol("indicator", r"\mathbf{1}")
+BELOW, ABOVE = (nt.Label(_ONE, relation(beta, 1, evaluate=False)) for relation in (sp.Lt, sp.Gt))
 
 
 def below(level: sp.Expr) -> sp.Expr:

@@ -193,7 +193,8 @@ def _article(row: Row, section: str, images: list[str], known: _Known) -> str:
     for label, key in (("Counterexample", "counterexample"), ("Note", "note")):
         if row[key]:
             parts.append(_remark(label, row[key], known))
-    for label, key in (("Assumed in print", "assumptions"), ("Consequences", "consequences")):
+    assumed = "Assumed in print" if printed_label(row) == "As printed" else "In the setting"
+    for label, key in ((assumed, "assumptions"), ("Consequences", "consequences")):
         if row[key]:
             parts.append(_remark(label, "; ".join(row[key]), known))
     own = [name for name in images if id.split(".")[0].replace("fig-", "fig") == name]

@@ -136,6 +136,10 @@ def _mend(element: ET.Element) -> None:
         element.tag = "mi"  # as an operator it has space around it
     if element.tag == "mi" and re.fullmatch("[Α-Ω]", element.text or ""):
         element.set("mathvariant", "normal")
+    if element.get("mathvariant") == "bold" and (element.text or "").isdigit():
+        # Browsers know no variant but normal: 𝟏 is a sign of its own.
+        element.text = "".join(chr(ord("𝟎") + int(digit)) for digit in element.text or "")
+        del element.attrib["mathvariant"]
     if element.tag == "mo" and re.fullmatch(r"[A-Za-z\u2009]{2,}", element.text or ""):
         # Otherwise it has the space that is around a relation.
         element.attrib |= {"lspace": "0.167em", "rspace": "0.167em"}
