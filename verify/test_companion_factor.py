@@ -75,6 +75,7 @@ def _factor(id):
 @pytest.mark.statements("ext-overthinking.a", "ext-overthinking.b")
 def test_sharp_factor(ledger, profile, seed, id, ks):
     (lower, upper), reached = printed(id).args[0].args, printed(id).args[1].args[1]
+    sides = (lower, upper, reached.lhs, reached.rhs)  # all the error itself at the worst Σ
     kappa, x = companion.condition_number, sp.Symbol("x", positive=True)
     if id.endswith("a"):
         above = _factor(id) - (x + 1 / x) / 2 - (kappa - x) * (kappa * x - 1) / (2 * kappa * x)
@@ -103,7 +104,7 @@ def test_sharp_factor(ledger, profile, seed, id, ks):
         Lambda, _, n, _ = Placed(roots, sp.zeros(len(roots)), 1).setting
         for part in (1, R(1, 2)):
             at = [(Lambda, worst(id, Lambda, n, part), n, k) for k in ks]
-            holds = all(_error_at(*one) == at_matrices(upper, *one) for one in at)
+            holds = all(_error_at(*one) == at_matrices(side, *one) for one in at for side in sides)
             ledger.record(id, symbolic(holds, f"reached: Γ^(1/2) = diag{roots}, c = {part}, k = {ks}"))
 
     def within(one):
@@ -116,6 +117,8 @@ def test_sharp_factor(ledger, profile, seed, id, ks):
     Lambda, Sigma = _apart(seed("sharp"))
     at = [trained(Lambda, 5, s * Sigma, None, k) for s in (1.0, 3.0) for k in every]
     ledger.record(id, check.bounded(lambda one: (0.0, of_matrices(upper)(one)), at))
+    ledger.record(id, check.equal(of_matrices(lower), at))
     Lambda = np.diag([1.0, 4.0, 2.0])
     ends = [trained(Lambda, 5, worst(id, Lambda, 5, part), None, k) for part in (1.0, 0.5) for k in ks]
-    ledger.record(id, check.equal(of_matrices(upper), ends))
+    for side in sides:
+        ledger.record(id, check.equal(of_matrices(side), ends))
