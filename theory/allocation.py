@@ -141,7 +141,8 @@ register(
         counterexample=points.residuals_compared,
         consequences=("insight-1.a", "sec-5.2-interference.a"),
         depends_on=("sec-5.1-operator", "sec-5.1-complement.b"),
-        note="Σ_U = P_UΣ₀P_U + Δ.  Both fall like 1/n, and their ratio tends to a positive number, (1 + tr "
+        note="Beside what, the print does not say; that it tends to 0 is sec-5.1-complement.b.  "
+        "Σ_U = P_UΣ₀P_U + Δ.  Both fall like 1/n, and their ratio tends to a positive number, (1 + tr "
         "Σ₀/c)²/(1 + tr Σ_U/σ)² for one eigenvalue each.  At the paper's settings the squares are 25.3, "
         "9.4, 4.8 on U^⊥ against 22.4, 8.1, 4.1 on U, and 200 on U^⊥ with the Σ₀ of the running text.",
     )

@@ -27,10 +27,10 @@ register(
         assumptions=("d = 600, m = 300, ρ = 0.1, η = 0.2, r = 0.1, n = 1000 and 5000",),
         counterexample=points.linearised_apart,
         depends_on=("thm-B.1",),
-        note="F_true has the T₁₂ terms of eq-B.16 and eq-B.17 corrected.  F is too low for 0 < β < 1, at n "
-        "= 1000 by 4.5, 16 and 9 % at B = 100, 300 and 500, at n = 5000 by 1, 7.5 and 18 %, which five "
-        "decades of a logarithmic axis hide; for β > 1 the two are equal.  The caption gives n = 600 "
-        "besides the panels' 1000 and 5000.",
+        note="Equality is our reading of “a great match”.  F_true has the T₁₂ terms of eq-B.16 and eq-B.17 "
+        "corrected.  F is too low for 0 < β < 1, at n = 1000 by 4.5, 16 and 9 % at B = 100, 300 and 500, "
+        "at n = 5000 by 1, 7.5 and 18 %, which five decades of a logarithmic axis hide; for β > 1 the two "
+        "are equal.  The caption gives n = 600 besides the panels' 1000 and 5000.",
     )
 )
 register(

@@ -73,10 +73,10 @@ register(
         counterexample=points.best_is_not_zero,
         consequences=("insight-2",),
         depends_on=("insight-1.a",),
-        note="Corrected for Σ = 1 on U^⊥ and one aspect ratio: a_k = ηΣ_k is best on each block, whatever "
-        "Σ₀.  At the paper's settings r = η has 200.1, 133.5, 100.1 at B → ∞ and r = 0 has 219.7, 143.0, "
-        "105.6; at the best B below the spike 649, 850, 950 against 735, 1164, 1477.  The harmful r are "
-        "the small ones.",
+        note="The print takes it over from Section 5.1: insight-1.a.  Corrected for Σ = 1 on U^⊥ and one "
+        "aspect ratio: a_k = ηΣ_k is best on each block, whatever Σ₀.  At the paper's settings r = η has "
+        "200.1, 133.5, 100.1 at B → ∞ and r = 0 has 219.7, 143.0, 105.6; at the best B below the spike "
+        "649, 850, 950 against 735, 1164, 1477.  The harmful r are the small ones.",
     )
 )
 register(

@@ -93,10 +93,10 @@ register(
         condition="n → ∞ in pretraining at fixed d and Σ₀ ≻ 0, so that tr(Σ₀)/n is small beside Δ",
         counterexample=points.wrong_side,
         depends_on=("eq-3.6.a",),
-        note="At Figure 1's own n = d = 400 the print has ρ = 1.54 and M at S = Σ has 0.69; the prompts' "
-        "own M_τ, S_τ being far from Σ at n = d, have about 4.2.  If the prompts come from A, as in "
-        "Section 5, or from Δ, as in Figure 4, M is I − Γ₀⁻¹A, with eigenvalue 1 wherever A vanishes: "
-        "then ρ(M) ≥ 1.",
+        note="Prompts long against the dimension in pretraining, too, and Σ₀ ≻ 0 are enough.  At Figure "
+        "1's own n = d = 400 the print has ρ = 1.54 and M at S = Σ has 0.69; the prompts' own M_τ, S_τ "
+        "being far from Σ at n = d, have about 4.2.  If the prompts come from A, as in Section 5, or from "
+        "Δ, as in Figure 4, M is I − Γ₀⁻¹A, with eigenvalue 1 wherever A vanishes: then ρ(M) ≥ 1.",
     )
 )
 register(
