@@ -88,9 +88,11 @@ def test_sharp_factor(ledger, profile, seed, id, ks):
         X, Y, P = (letter(nt.letter_of(one)) for one in (nt.G, nt.V, nt.W))
         plus, minus = X + Y, X + Y * -1
         holds = ((plus @ plus).trace() - (minus @ minus).trace()).equals((X @ Y).trace() * 4)
-        apart = ((P - plus) @ (P + plus)).trace()
+        product = ((P - plus) @ (P + plus)).trace()
         at_end = (x - 1) * (kappa - x) / x - (1 + kappa - x - kappa / x)
-        holds = holds and ((P @ P).trace() - (plus @ plus).trace()).equals(apart) and sp.simplify(at_end) == 0
+        holds = (
+            holds and ((P @ P).trace() - (plus @ plus).trace()).equals(product) and sp.simplify(at_end) == 0
+        )
         holds = holds and sp.simplify(_factor(id) - (1 + kappa) ** 2 / (4 * kappa)) == 0
         where = "Γ + γ_min γ_max Γ⁻¹ ⪯ (γ_min + γ_max)I, and 4 tr XY ≤ tr (X + Y)²: general d, Γ, even k"
     ledger.record(
@@ -120,10 +122,10 @@ def test_sharp_factor(ledger, profile, seed, id, ks):
     regime = f"never exceeded: rationals, d = 2, 3, k in {every}"
     ledger.record(id, generated.generated(within, placed(every), regime, fewer))
     Lambda, Sigma = _apart(seed("sharp"))
-    at = [trained(Lambda, 5, s * Sigma, None, k) for s in (1.0, 3.0) for k in every]
-    bounds = (lower, upper) if claim.func is sp.Le else (upper, lower)
-    ledger.record(id, check.bounded(lambda one: tuple(of_matrices(side)(one) for side in bounds), at))
-    ledger.record(id, check.equal(of_matrices(lower), at))
+    apart = [trained(Lambda, 5, s * Sigma, None, k) for s in (1.0, 3.0) for k in every]
+    below, above = (lower, upper) if claim.func is sp.Le else (upper, lower)
+    ledger.record(id, check.bounded(lambda one: (of_matrices(below)(one), of_matrices(above)(one)), apart))
+    ledger.record(id, check.equal(of_matrices(lower), apart))
     Lambda = np.diag([1.0, 4.0, 2.0])
     ends = [trained(Lambda, 5, worst(id, Lambda, 5, part), None, k) for part in (1.0, 0.5) for k in ks]
     for side in sides:

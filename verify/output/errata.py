@@ -209,7 +209,7 @@ def repeated(entries: Iterable[Row]) -> dict[str, str]:
         if row["counterexample"] is None:
             continue
         same = row["verdict"], row["counterexample"]
-        keys = [(*same, "formula", row["printed_latex"])]
+        keys: list[tuple[object, ...]] = [(*same, "formula", row["printed_latex"])]
         if row["condition"] and row["note"]:
             keys.append((*same, "words", row["condition"], row["note"]))
         earlier = [first[key] for key in keys if key in first]
