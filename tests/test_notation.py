@@ -29,7 +29,7 @@ GREEK = (
 KERNEL = (
     "frac sqrt sum prod lim max min infty to left right quad top dagger times cdot cdots ldots partial "
     "nabla pm leq geq neq in ll gg approx sim simeq succeq equiv propto wedge widetilde widehat tilde "
-    "hat dot bar mathrm mathbb mathop mid Rightarrow Leftrightarrow textit textbf texttt begin end "
+    "hat dot bar mathrm mathbb mathbf mathop mid Rightarrow Leftrightarrow textit textbf texttt begin end "
     "documentclass usepackage section newcommand providecommand emergencystretch par noindent quad nobreak "
     "addvspace bigskipamount raggedright sloppy label perp prec succ prime circ vert surd "
     "uparrow langle rangle log ln exp dim Pr ell bigg biggl biggr Big Bigl Bigr"
