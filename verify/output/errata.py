@@ -187,7 +187,7 @@ def parts(
         found.append(Part("What it bears on", _listed(row["consequences"], verdicts) + "."))
     users = _users(row, statements, verdicts)
     if users:
-        found.append(Part("What rests on it by the print, judged by itself", _listed(users, verdicts) + "."))
+        found.append(Part("What uses it, judged by itself", _listed(users, verdicts) + "."))
     sure = _evidence(row)
     if row["id"] in apart:
         sure += " Derived and measured by separate code."
