@@ -7,7 +7,7 @@ import re
 from theory.statement import ELSEWHERE, registry
 from verify.ledger import load_statements, store
 from verify.output import errata
-from verify.output.errata import POINTS, SEVERITIES, STANDS, chosen, markdown, preface, repeated
+from verify.output.errata import POINTS, READINGS, SEVERITIES, STANDS, chosen, markdown, preface, repeated
 from verify.output.errata_tex import errata_tex
 from verify.output.latex import printed_label
 
@@ -22,7 +22,7 @@ def test_committed_errata_are_those_of_the_ledger() -> None:
     assert (notes / "errata.tex").read_text(encoding="utf-8") == errata_tex(ROWS, registry())
 
 
-def test_every_faulty_statement_of_the_paper_is_there_once_worst_first() -> None:
+def test_every_faulty_statement_of_the_paper_is_there_once_formulas_first_and_worst_first() -> None:
     text = markdown(ROWS, registry())
     named = re.findall(r"^`(\S+)`, (\S+)\.$", text, re.MULTILINE)
     faulty = [
@@ -31,11 +31,14 @@ def test_every_faulty_statement_of_the_paper_is_there_once_worst_first() -> None
         if r["source"] not in ELSEWHERE and r["verdict"] not in ("confirmed", "supported")
     ]
     assert sorted(id for id, _ in named) == sorted(faulty)
-    ranks = [list(SEVERITIES).index(verdict) for _, verdict in named]
+    read = {row["id"]: printed_label(row) == "As read here" for row in ROWS}
+    ranks = [(read[id], list(SEVERITIES).index(verdict)) for id, verdict in named]
     assert ranks == sorted(ranks)
-    for severity in SEVERITIES:  # in the paper's order within each
-        ids = [id for id, verdict in named if verdict == severity]
+    for kind in set(ranks):  # in the paper's order within each
+        ids = [id for (id, _), rank in zip(named, ranks, strict=True) if rank == kind]
         assert ids == [id for id in faulty if id in ids]
+    assert text.count("## " + READINGS) == 1
+    assert text.index("## " + READINGS) < text.index("`insight-1.a`, refuted.")
 
 
 def test_each_entry_says_where_what_and_how_sure() -> None:

@@ -24,6 +24,8 @@ SEVERITIES = {
     "misprint": "Misprints, on which nothing else depends",
     "open": "Not settled",
 }
+# Insights, captions and the abstract have no formula: their verdict is on one of ours, so they come apart.
+READINGS = "Claims in words, in the reading given here"
 # For the preface: what matters most, by the entries that say more, and what stands, by confirmed rows.
 POINTS = {
     ("thm-4.1", "prop-4.3"): """Theorem 4.1 holds where ṼΦ = −ηΩ has a solution, B ≤ rank A. For more prompts
@@ -80,11 +82,17 @@ class Part(NamedTuple):
     form: str = ""
 
 
+def group(row: Row) -> str:
+    """The title of the part that an entry belongs to."""
+    return READINGS if printed_label(row) == "As read here" else SEVERITIES[row["verdict"]]
+
+
 def chosen(rows: Iterable[Row]) -> list[Row]:
-    """The paper's statements that are not true as printed, by severity, then in the paper's order."""
+    """The paper's statements that are not true as printed, claims in words last; each by severity, then in
+    the paper's order."""
     wanted = [r for r in rows if r["source"] not in ELSEWHERE and r["verdict"] in SEVERITIES]
     order = list(SEVERITIES)
-    return sorted(wanted, key=lambda row: order.index(row["verdict"]))
+    return sorted(wanted, key=lambda row: (group(row) == READINGS, order.index(row["verdict"])))
 
 
 def _named(wanted: str, known: Iterable[str]) -> list[str]:
@@ -249,7 +257,8 @@ def preface(rows: list[Row]) -> tuple[str, list[str]]:
         f"{count['refuted']} that are wrong as printed and have consequences, {count['confirmed-if']} that "
         f"hold under a further condition, {count['misprint']} misprints. Each comes with a counterexample, "
         "most of them exact and fit to be redone by hand. Where the print has a claim in words, formula and "
-        "setting are our reading of it (“as read here”), and the verdict is on the reading."
+        "setting are our reading of it (“as read here”), and the verdict is on the reading: "
+        f"{sum(group(row) == READINGS for row in chosen(rows))} of these are at the end."
         + (" What matters most:" if points else "")
     )
     return said, [f"{' '.join(text.split())} ({', '.join(ids)})" for ids, text in points.items()]
@@ -272,11 +281,11 @@ def markdown(rows: list[Row], statements: Mapping[str, Statement]) -> str:
         said,
     ]
     out.append("\n".join(f"- {_markdown(point)}" for point in points))
-    severity = ""
+    title = ""
     for number, row in enumerate(entries, 1):
-        if row["verdict"] != severity:
-            severity = row["verdict"]
-            out.append(f"## {SEVERITIES[severity]}")
+        if group(row) != title:
+            title = group(row)
+            out.append(f"## {title}")
         out.append(f"### {number}. {row['source']}: {_markdown(row['title'])}")
         out.append(f"`{row['id']}`, {row['verdict']}.")
         for part in parts(row, statements, verdicts, apart, again.get(row["id"])):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from theory.statement import Statement
 from verify.ledger.store import Row
-from verify.output.errata import SEVERITIES, chosen, parts, preface, repeated, separate
+from verify.output.errata import chosen, group, parts, preface, repeated, separate
 from verify.output.latex import DOCUMENT, display, macros
 from verify.output.latex_break import TEXT
 from verify.output.latex_macros import formula, table
@@ -30,13 +30,13 @@ def errata_tex(rows: list[Row], known: Mapping[str, Statement]) -> str:
     out = [DOCUMENT + macros(symbols) + _TITLE + prose(said)]
     if points:
         out += [r"\begin{enumerate}", *(rf"\item {prose(point)}" for point in points), r"\end{enumerate}"]
-    severity = ""
+    title = ""
     for number, (row, statement) in enumerate(zip(entries, statements, strict=True), 1):
-        if row["verdict"] != severity:
-            severity = row["verdict"]
-            out.append(rf"\section*{{{SEVERITIES[severity]}}}")
+        if group(row) != title:
+            title = group(row)
+            out.append(rf"\section*{{{title}}}")
         heading = f"{number}. {prose(row['source'])}"
-        out.append(rf"\lsastatement{{{row['id']}}}{{{heading}}}{{{severity}}}{{{prose(row['title'])}}}")
+        out.append(rf"\lsastatement{{{row['id']}}}{{{heading}}}{{{row['verdict']}}}{{{prose(row['title'])}}}")
         for part in parts(row, known, verdicts, apart, again.get(row["id"])):
             if part.form:
                 form = getattr(statement, part.form)
