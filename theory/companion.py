@@ -111,8 +111,9 @@ register(
         condition="Λ is a multiple of I; for any other Λ it is an upper bound, strictly above the error",
         counterexample=points.unequal_levels,
         depends_on=("ext-kstep.a",),
-        note="h_i = tr(Λ)/λ_i.  The rate in k is right: the error over the print tends to the share of "
-        "the directions of eigenvalue λ_min(Λ), between 1/d and 1.",
+        note="h_i = tr(Λ)/λ_i.  Meant as a bound, ≤, it holds for every Λ ≻ 0.  The rate in k is right: "
+        "the error over the print tends to the share of the directions of eigenvalue λ_min(Λ), between 1/d "
+        "and 1.",
     )
 )
 register(
