@@ -44,6 +44,7 @@ ledger: $(STAMP)
 	$(BIN)/python -m verify.output.derivations
 	$(BIN)/python -m verify.output.errata
 	$(BIN)/python -m verify.output.readme
+	$(BIN)/python -m verify.output.verdicts
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

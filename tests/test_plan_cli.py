@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,15 +99,6 @@ def test_words(plan: Command, arguments: str, words: str) -> None:
     code, out, _ = plan(*BLOCKS, *arguments.split())
     assert code == 0
     assert words in " ".join(out.split())
-
-
-def test_readme_shows_what_is_printed(plan: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
-    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-    ((command, shown),) = re.findall(
-        r"```console\nlsatheory plan (.*)\n```\n\n```text\n(.*?)```", readme, re.DOTALL
-    )
-    assert plan(*command.split()) == (0, shown, "")
 
 
 def spectra(folder: Path, suffix: str) -> list[str]:
