@@ -65,7 +65,7 @@ wheel: $(STAMP)
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
 
 docs: $(STAMP)
-	$(BIN)/python -m pdoc -t docs -o build/docs theory numerics verify.claims
+	$(BIN)/python docs/build.py build/docs
 
 bench: $(STAMP)
 	$(BIN)/python tests/bench.py

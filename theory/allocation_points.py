@@ -104,6 +104,7 @@ def minimisers_apart() -> Counterexample:
 
 @cache
 def operator_on_shift() -> Counterexample:
+    """The operator on U where Σ₀ does not commute with P_U."""
     Sigma0, Delta = CROSSED
     V = fine_tuned(sp.diag(1, 0), Sigma0, 1)
     printed = 1 - R(1, 3) * (Sigma0 + Delta)[0, 0]  # M = 2A + tr(A) = 3
@@ -120,6 +121,7 @@ def _gamma0(Sigma0: sp.Matrix) -> sp.Matrix:
 
 @cache
 def initial_on_complement() -> Counterexample:
+    """Γ₀⁻¹Σ₀ off U as n → ∞ where Σ₀ is singular there."""
     Sigma0 = sp.diag(R(1, 10), 0)
     return Counterexample(
         "Σ₀=diag(1/10,0), U=range(e1): entry (2,2) of Γ₀⁻¹Σ₀, n→∞",
@@ -192,6 +194,7 @@ def largest_elsewhere() -> Counterexample:
 
 @cache
 def easier_on_shift() -> Counterexample:
+    """Equal examples on U and off it, at a level at which those on U are the easier."""
     Sigma0, _ = NOVEL
     on_U, off = (hardness(R(1, 4) * P, Sigma0, 1) for P in (sp.diag(1, 0), sp.diag(0, 1)))
     return Counterexample(

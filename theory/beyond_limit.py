@@ -72,8 +72,8 @@ def limit_terms(
 ) -> Terms:
     """The parts of lim (1/d) E‖ŵ_1 − w*‖² at each β > 0, as :func:`theory.proportional.limit_terms` has them.
 
-    The test error is that of the noisy prompt against w*; ``pretraining`` departs likewise unless said
-    otherwise.  Raises :class:`ArgumentError` for β ≤ 0 and
+    ``beta`` is a number or (N,), each part (N,).  The test error is that of the noisy prompt against w*;
+    ``pretraining`` departs likewise unless said otherwise.  Raises :class:`ArgumentError` for β ≤ 0 and
     ``tasks`` of another number of blocks.
     """
     of, at = checked_setting(of), np.atleast_1d(checked_beta(beta))
@@ -97,16 +97,20 @@ def limit_terms(
 def sft_risk_limit(
     beta: ArrayLike, of: Setting, departure: Departure, pretraining: Departure | None = None
 ) -> Array:
-    """Their sum, (N,)."""
+    """lim (1/d) E‖ŵ_1 − w*‖² at each β > 0, (N,): the sum of the parts that :func:`limit_terms` has.
+
+    Arguments and errors as there.
+    """
     return limit_terms(beta, of, departure, pretraining).total
 
 
 def linearised_limit(
     beta: ArrayLike, of: Setting, departure: Departure, pretraining: Departure | None = None
 ) -> Array:
-    """The same for V_S + V_N of eq. (B.4): the corrected F(β) of Theorem B.1, (N,).
+    """lim (1/d) E‖ŵ_1 − w*‖² for V_S + V_N of eq. (B.4): the corrected F(β) of Theorem B.1, (N,).
 
-    M = AΩ has the levels a_k²ℓ_k, E = Φ − M + Ξ those of the spread.  Needs A ≻ 0.
+    M = AΩ has the levels a_k²ℓ_k, E = Φ − M + Ξ those of the spread.  Arguments and errors as of
+    :func:`limit_terms`; :class:`ArgumentError` for an A that is singular as well.
     """
     of, at = checked_setting(of), np.atleast_1d(checked_beta(beta))
     if not (of.post > 0).all():

@@ -35,6 +35,7 @@ def product(left: Block, right: Block) -> Block:
 
 
 def transpose(block: Block) -> Block:
+    """Of a matrix of blocks: the blocks transposed, and their places."""
     return [[block[r][c].T for r in range(len(block))] for c in range(len(block[0]))]
 
 

@@ -28,6 +28,7 @@ class Contraction:
         self._least: dict[str, str] = {}
 
     def transpose(self, word: str) -> str:
+        """The word read backwards, each letter as its transpose."""
         return word[::-1].translate(self._mirror)
 
     def least(self, word: str) -> str:

@@ -73,6 +73,7 @@ class Equivalents:
 
     @property
     def rank(self) -> float:
+        """rank(C)/d, the share of the blocks whose level is not 0."""
         return float(self.weights[self.levels > 0].sum())
 
     def linear(self, f: Array) -> Array:

@@ -110,6 +110,7 @@ _OMEGA = sp.Matrix([[1, 2], [3, 5]])  # any: M = AΩ has the rank of A
 
 @cache
 def null_space() -> Counterexample:
+    """lim z v(z), the share of the null space, for a singular A."""
     companion = _OMEGA.T * _A**2 * _OMEGA
     transform = (companion + z * sp.eye(2)).inv().trace() / 2
     return Counterexample(f"{SINGULAR}: lim z v(z)", sp.Integer(0), sp.limit(z * transform, z, 0, "+"))
@@ -123,11 +124,13 @@ def _projection() -> sp.Matrix:
 
 @cache
 def off_range() -> Counterexample:
+    """w_k of a block on which A vanishes."""
     return Counterexample(f"{SINGULAR}: w_2=tr(Π_22)/d_2", sp.Integer(1), _projection()[1, 1])
 
 
 @cache
 def total_fraction() -> Counterexample:
+    """The sum of the shares w_k where A is singular."""
     return Counterexample(f"{SINGULAR}: Σμ_k w_k=tr(Π)/d", sp.Integer(1), _projection().trace() / 2)
 
 
@@ -196,6 +199,7 @@ def wishart_scale() -> Counterexample:
 
 @cache
 def projection_for_gram() -> Counterexample:
+    """G is MMᵀ, and not the projection MM† that is printed for it."""
     M = sp.Matrix([[2]])
     return Counterexample("d=B=1, A=1, Ω=2: MM† for G=AΩΩᵀA", (M * M.pinv())[0], (M * M.T)[0])
 

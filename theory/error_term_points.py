@@ -47,17 +47,20 @@ class Point:
 
     @property
     def s(self) -> tuple[sp.Expr, ...]:
+        """s_k = āa_k of each block."""
         mean = sum(self.a) / 2
         return tuple(mean * a for a in self.a)
 
     @property
     def w(self) -> tuple[sp.Expr, ...]:
+        """The shares w_k = a_k²q/(1 + a_k²q); that their mean is β is checked."""
         found = tuple(a**2 * self.q / (1 + a**2 * self.q) for a in self.a)
         _expect(sum(found) / 2, HALF, "β")
         return found
 
     @property
     def v(self) -> tuple[sp.Expr, ...]:
+        """v_k = w_k(1 − w_k)."""
         return tuple(w * (1 - w) for w in self.w)
 
     @property
@@ -124,31 +127,37 @@ def _parts(which: Sequence[int], what: str) -> Counterexample:
 
 @cache
 def variance_of_noise() -> Counterexample:
+    """T_var as printed in (B.16)."""
     return Counterexample(f"{TEXT}, γ=1: T_var", AT.printed(AT.s), AT.variance(AT.s))
 
 
 @cache
 def variance_at_test() -> Counterexample:
+    """T_var,Σ as printed in (B.17)."""
     return Counterexample(f"{TEXT}, γ=1: T_var,Σ", AT.printed(AT.Sigma), AT.variance(AT.Sigma))
 
 
 @cache
 def signal() -> Counterexample:
+    """The signal part of Term II, with T_var,Σ of (C.39)."""
     return _parts([2], "signal part of Term II")
 
 
 @cache
 def noise_at_test() -> Counterexample:
+    """The noise part of Term II, with T_var of (C.35)."""
     return _parts([3], "noise part of Term II")
 
 
 @cache
 def total() -> Counterexample:
+    """F(β) of Theorem B.1."""
     return _parts(range(4), "limit of Err(V_S+V_N)")
 
 
 @cache
 def noise() -> Counterexample:
+    """The noise part of Term I without the factor γ."""
     at = Point(HALF)
     actual = at.parts(True)[1]
     return Counterexample(f"{TEXT}, γ=1/2: noise part of Term I", actual / at.aspect, actual)
@@ -156,6 +165,7 @@ def noise() -> Counterexample:
 
 @cache
 def first_trace() -> Counterexample:
+    """The first trace of T_var without the factor 1/d."""
     size = sp.Symbol("d", positive=True)
     each = sum(g**2 * s / 2 for g, s in zip(AT.g, AT.s, strict=True))
     return Counterexample(f"{TEXT}, γ=1: lim tr(Γ₀⁻²Σ_A)", each, sp.limit(size * each, size, sp.oo))
@@ -182,10 +192,12 @@ def _expansion(X: sp.Matrix, name: str) -> Counterexample:
 
 @cache
 def third_trace() -> Counterexample:
+    """The third trace of (C.32), with D_pre on the wrong side of Π."""
     A = sp.diag(1, HALF)
     return _expansion((A.trace() * A + A**2) / 2, ": T_var")
 
 
 @cache
 def third_trace_at_test() -> Counterexample:
+    """The third trace of (C.38), with D_pre on the wrong side of Π."""
     return _expansion(sp.diag(2, 1), ", Σ=diag(2,1): T_var,Σ")

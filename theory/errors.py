@@ -54,7 +54,7 @@ def check_real(name: str, value: Any, must: str = "be a finite number") -> float
 
 
 def check_positive(name: str, value: Any) -> float:
-    """``value`` as a float if it is positive and finite."""
+    """``value`` as a float if it is positive and finite, else :class:`ArgumentError`."""
     number = check_real(name, value, "be positive and finite")
     if not number > 0:
         raise ArgumentError(f"{name}={shown(value)}: must be positive and finite")
@@ -62,7 +62,7 @@ def check_positive(name: str, value: Any) -> float:
 
 
 def check_rate(name: str, value: Any) -> float:
-    """``value`` as a float in (0, 1], the range of the supervised path's rate η."""
+    """``value`` as a float in (0, 1], the range of the path's rate η, else :class:`ArgumentError`."""
     number = check_real(name, value, "lie in (0, 1]")
     if not 0 < number <= 1:
         raise ArgumentError(f"{name}={shown(value)}: must lie in (0, 1]")
@@ -89,7 +89,7 @@ def check_numbers(name: str, value: Any) -> NDArray[np.float64]:
 
 
 def check_finite(name: str, value: Any) -> NDArray[np.float64]:
-    """``value`` as float64 if all its entries are finite numbers."""
+    """``value`` as float64 if all its entries are finite numbers, else :class:`ArgumentError`."""
     array = check_numbers(name, value)
     if not np.isfinite(array).all():
         raise ArgumentError(f"{name} has entries that are not finite: every entry must be a finite number")
@@ -97,7 +97,10 @@ def check_finite(name: str, value: Any) -> NDArray[np.float64]:
 
 
 def check_shape(name: str, value: Any, *shape: int | str) -> NDArray[np.float64]:
-    """``value`` as a finite float64 array of that ``shape``; a letter in it stands for any size from 1 on."""
+    """``value`` as a finite float64 array of that ``shape``; a letter in it stands for any size from 1 on.
+
+    Raises :class:`ArgumentError` for any other.
+    """
     array = check_numbers(name, value)
     fits = array.ndim == len(shape) and all(
         have == want if isinstance(want, int) else have >= 1
@@ -114,7 +117,7 @@ def check_covariance(name: str, value: Any, d: int | None = None) -> NDArray[np.
     """``value`` if it is a finite, symmetric, positive semidefinite d × d matrix.
 
     Symmetry and semidefiniteness are judged relative to the largest entry, at the rounding of an
-    eigenvalue computation (d · 1e-13).
+    eigenvalue computation (d · 1e-13).  Raises :class:`ArgumentError` for what is none.
     """
     matrix = check_numbers(name, value)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 1:
@@ -134,7 +137,10 @@ def check_covariance(name: str, value: Any, d: int | None = None) -> NDArray[np.
 
 
 def check_definite(name: str, value: Any, d: int | None = None) -> NDArray[np.float64]:
-    """``value`` if it is a covariance that can be inverted, its smallest eigenvalue above rounding."""
+    """``value`` if it is a covariance that can be inverted, its smallest eigenvalue above rounding.
+
+    Raises :class:`ArgumentError` for any other.
+    """
     matrix = check_covariance(name, value, d)
     smallest = _smallest(matrix)
     if smallest <= _slack(matrix):

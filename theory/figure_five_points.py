@@ -15,6 +15,7 @@ LENGTHS = {1000: R(5, 3), 5000: R(25, 3)}  # n/d
 
 
 def setting(n: int) -> Blocks:
+    """Figure 5 at the prompt length ``n``, 1000 or 5000."""
     return two_blocks(LEVEL, LENGTHS[n], ETA, RHO)
 
 
@@ -38,10 +39,12 @@ class Figure5(Point):
 
     @property
     def w(self) -> tuple[sp.Expr, ...]:
+        """The shares w_k = a_k²q/(1 + a_k²q) of the two blocks."""
         return tuple(a**2 * self.q / (1 + a**2 * self.q) for a in self.a)
 
     @property
     def beta(self) -> sp.Expr:
+        """β, the mean of the shares."""
         return sum(self.w) / 2
 
 

@@ -25,14 +25,17 @@ def falls_then_rises(x: sp.Symbol) -> nt.Listing:
 
 
 def falls(x: sp.Symbol) -> sp.Rel:
+    """The error has a negative slope in ``x``."""
     return sp.Lt(slope(x, x), 0, evaluate=False)
 
 
 def rises(x: sp.Symbol) -> sp.Rel:
+    """The error has a positive slope in ``x``."""
     return sp.Gt(slope(x, x), 0, evaluate=False)
 
 
 def flat(x: sp.Symbol) -> sp.Rel:
+    """The error has no slope in ``x``."""
     return sp.Eq(slope(x, x), 0, evaluate=False)
 
 

@@ -119,6 +119,7 @@ def _long_prompts(tasks: list[tuple[int, int]]) -> sp.Expr:
 
 
 def only_falls_at_the_minimum() -> Counterexample:
+    """Figure 4(a) at the minimiser (4.1): whether the error rises with B at all."""
     c1, c2 = few_long_prompts()
     return Counterexample(
         f"d=2, Σ₀=diag(1/10,1), Δ=11ᵀ, n→∞, η=1/5, the minimiser (4.1): error {c1} + ({c2})/(B−2); does it "

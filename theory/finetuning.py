@@ -142,6 +142,7 @@ def _not_stationary() -> Counterexample:
 
 @cache
 def depends_on_k() -> Counterexample:
+    """Two equal prompts of different tasks: (4.1) is stationary at k = 0 and not at k = 1."""
     if slope_at_print(singular_prompts(), 0) != 0:
         raise ArithmeticError("the printed limit is expected to be stationary at k = 0")
     return Counterexample(
@@ -171,6 +172,7 @@ def _k_zero() -> Counterexample:
 
 
 def unsolved_constraint() -> Counterexample:
+    """Two scalar prompts whose targets no Ṽ fits: ṼΦ = −ηΩ fails at Ṽ_*."""
     omega, phi = exact.stack(scalar_prompts())
     fixed = exact.fixed_point(omega, phi, sp.Matrix([[3]]), HALF)
     return Counterexample(

@@ -28,6 +28,7 @@ def figure(r: sp.Rational, length: object, eta: sp.Rational = ETA) -> Blocks:
 
 
 def by_hand(r: sp.Rational) -> Blocks:
+    """Two equal blocks at ρ = η = γ = 1 with the level ``r`` on U^⊥: small enough for a pencil."""
     return two_blocks(r, sp.Integer(1), sp.Integer(1), sp.Integer(1))
 
 

@@ -73,7 +73,10 @@ def k_step_risk(V: Array, Sigma: Array, n: int, k: int, *, limit: float = TERM_L
 def k_step_gradient(
     V: Array, Sigma: Array, n: int, k: int, *, limit: float = TERM_LIMIT
 ) -> tuple[float, Array]:
-    """The k-step risk and its d × d gradient in V, exact up to rounding.  Raises as :func:`k_step_risk`."""
+    """The k-step risk and its d × d gradient in V, exact up to rounding.
+
+    Arguments and errors as of :func:`k_step_risk`.
+    """
     block, covariance, unit = _checked(V, Sigma, n, k)
     value, slope = _gradient(block, covariance, n, k, limit)
     return value, slope * unit

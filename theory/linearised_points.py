@@ -43,6 +43,7 @@ POINT = "d=2, n=B=1, A=I, w*=(1,0), x=(1,ε)"
 
 @cache
 def projection() -> Counterexample:
+    """ΦΦ† to first order, half of which (B.3) drops."""
     _, M, Phi = one_prompt()
     E = Phi - M
     printed = M * pinv(M) + (sp.eye(2) - M * pinv(M)) * E * pinv(M)
@@ -52,6 +53,7 @@ def projection() -> Counterexample:
 
 @cache
 def operator() -> Counterexample:
+    """Ṽ_* to first order as printed in (B.3)."""
     Omega, M, Phi = one_prompt()
     E, plus = Phi - M, pinv(M)
     off = sp.eye(2) - M * plus
@@ -62,6 +64,7 @@ def operator() -> Counterexample:
 
 @cache
 def relative_error() -> Counterexample:
+    """What V_S + V_N misses of Ṽ_*, over ‖E‖."""
     Omega, M, Phi = one_prompt()
     E, V_S = Phi - M, fitted(Omega, M)
     miss = fitted(Omega, Phi) - V_S + V_S * E * pinv(M)
@@ -89,12 +92,14 @@ def _singular() -> tuple[sp.Matrix, sp.Matrix]:
 
 @cache
 def singular_operator() -> Counterexample:
+    """V_S as printed for an A that is singular."""
     printed, actual = _singular()
     return Counterexample(f"{SINGULAR}: entry (2,1) of V_S", printed[1, 0], actual[1, 0])
 
 
 @cache
 def singular_miss() -> Counterexample:
+    """I + V_SΣ as printed for an A that is singular."""
     printed, actual = _singular()
     return Counterexample(f"{SINGULAR}, Σ=I: entry (2,1) of I+V_SΣ", printed[1, 0], actual[1, 0])
 
@@ -141,6 +146,7 @@ def weighted_square() -> sp.Matrix:
 
 @cache
 def isotropy() -> Counterexample:
+    """A mean that would be a multiple of I if Q_ττ and w*_τ were independent."""
     Z = weighted_square()
     return Counterexample(
         "d=2, B=5, A=I, Σ=diag(2,1): Z_11/Z_22 for Z = E[Σ_τ Q_ττ w*w*ᵀ]", sp.Integer(1), Z[0, 0] / Z[1, 1]
@@ -204,6 +210,7 @@ def one_small_eigenvalue() -> Counterexample:
 
 @cache
 def swapped_levels() -> Counterexample:
+    """The same levels of A, along Δ and across it."""
     aligned, crossed = (long_prompts(sp.diag(*a), sp.diag(2, 1)) for a in ((2, 1), (1, 2)))
     return Counterexample(
         "η=1, Σ₀=I, Δ=diag(1,0), n=∞, B=d: Err(Ṽ_*) for A=diag(2,1), and for A=diag(1,2)", aligned, crossed

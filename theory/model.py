@@ -12,7 +12,7 @@ from theory import notation as nt
 from theory.notation import B, I, S, V, W, X, d, eta, i, n, rho_cot, w_star
 from theory.statement import Counterexample, Statement, register
 from theory.words.letters import Factor, Letter
-from theory.words.poly import Matrix, identity, letter, replace_word, zero
+from theory.words.poly import Matrix, identity, letter, replace_word
 
 Z = nt.matrix("Z", 2 * d + 2, nt.t, "Z")
 V_full = nt.matrix("V_full", 2 * d + 2, 2 * d + 2, "V")
@@ -79,10 +79,6 @@ def residual() -> tuple[Matrix, Matrix]:
     definition = replace_word(recursion(), (Factor(nt.letter_of(w_now)),), now) - following
     printed = v @ s @ (w - identity(d)) @ star - (v @ s @ w + identity(d) * (1 - rho_cot)) @ star * power
     return definition, printed
-
-
-def zero_column(rows: sp.Expr) -> Matrix:
-    return zero(rows, 1)
 
 
 # Counterexamples -----------------------------------------------------------------------------------

@@ -43,6 +43,9 @@ class Differential(MatrixExpr):
     def shape(self) -> Any:
         return self.args[0].shape
 
+    def _sympystr(self, printer: StrPrinter) -> str:  # SymPy's own for this name is of differential geometry
+        return f"d({printer._print(self.args[0])})"
+
     def _latex(self, printer: LatexPrinter) -> str:
         inner = printer._print(self.args[0])
         return f"d{inner}" if isinstance(self.args[0], sp.MatrixSymbol) else rf"d\left( {inner} \right)"
@@ -92,6 +95,7 @@ class Dual:
 
     @property
     def T(self) -> Dual:
+        """The transpose, of value and derivative."""
         return Dual(self.value.T, self.slope.T)
 
 
@@ -118,12 +122,15 @@ class Given:
     inverse: Callable[[Any], Any] | None = None
 
     def at(self, index: Any, number: int) -> Given:
+        """The same with ``number`` for the index ``index``."""
         return replace(self, scalars={**self.scalars, index: number})
 
     def of_prompt(self, one: Mapping[Any, Any]) -> Given:
+        """The same with the matrices of one prompt."""
         return replace(self, matrices={**self.matrices, **one})
 
     def moving(self) -> Given:
+        """The same with each matrix as a value and its derivative along the direction."""
         still = self.one * 0
         dual = {key: Dual(at, self.moves.get(key, at * 0)) for key, at in self.matrices.items()}
         return replace(self, matrices=dual, one=Dual(self.one, still))

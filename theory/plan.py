@@ -37,6 +37,8 @@ class Regime(Enum):
 
 @dataclass(frozen=True)
 class Point:
+    """A place β = B/d on the curve and the error there, per dimension."""
+
     beta: float
     error: float
 
@@ -57,6 +59,7 @@ class Plan:
 
     @property
     def spike(self) -> float:
+        """β at the spike, rank(A)/d."""
         return float(self.curve.spike)
 
     @property
@@ -81,6 +84,7 @@ class Plan:
 
     @property
     def regime(self) -> Regime:
+        """Where the error is least; differences below :data:`ROUNDING` are none."""
         if self.limit < self.below.error * (1 - ROUNDING) or self.below.beta == self.spike:
             return Regime.ENDLESS if self.decay > 0 else Regime.RANK
         return Regime.FEW if self.below.beta > 0 else Regime.NONE

@@ -90,7 +90,11 @@ class Phases:
 def phase_diagram(
     ratios: ArrayLike, aspects: ArrayLike, *, rho_pre: float = 0.1, share: float = 0.5
 ) -> Phases:
-    """Both candidates for the optimum on a grid of r/η > 0 and γ > 0, all settings searched at once."""
+    """Both candidates for the optimum on a grid of r/η > 0 and γ > 0, all settings searched at once.
+
+    ``ratios`` and ``aspects`` are numbers or lists, the candidates (ratios, aspects).  Raises
+    :class:`ArgumentError` for what is not positive, ``rho_pre`` or ``share`` out of range.
+    """
     r, gamma = (_positive(name, values) for name, values in (("ratios", ratios), ("aspects", aspects)))
     cells = [curve(two_blocks(x, y, rho_pre=rho_pre, share=share)) for x in r for y in gamma]
     shape = Curve(*(np.stack([getattr(c, f.name) for c in cells], axis=-1) for f in fields(Curve)))

@@ -33,6 +33,7 @@ class PromptTerms:
 
     @property
     def d(self) -> int:
+        """The dimension."""
         return int(self.gradients.shape[-1])
 
     @property
@@ -70,7 +71,11 @@ def prompt_terms(V: Array, S: Array, w_star: Array, k: int) -> PromptTerms:
 
 @in_range("of, sigma")
 def least_spread(of: PromptTerms, sigma: float) -> Array:
-    """The spread of one action's estimator with the prompt's own best baseline, (N)."""
+    """The spread of one action's estimator with the prompt's own best baseline, (N).
+
+    A spread is E‖ĝ − ∇‖_F², ∇ the prompt's gradient.  Raises :class:`ArgumentError` for a σ that is not
+    positive.
+    """
     _check_terms(of)
     sigma = check_positive("sigma", sigma)
     level = of.error_squared + (of.d + 2) * sigma**2 / 2
@@ -81,7 +86,8 @@ def least_spread(of: PromptTerms, sigma: float) -> Array:
 def group_spread(of: PromptTerms, sigma: float, size: int) -> Array:
     """The spread about each prompt's gradient with G = ``size`` actions, the mean of the others as baseline.
 
-    Raises :class:`ArgumentError` for a size below 2 and a σ that is not positive.
+    (N), as of :func:`least_spread`.  Raises :class:`ArgumentError` for a size below 2 and a σ that is not
+    positive.
     """
     check_count("size", size, 2)
     _check_terms(of)
@@ -92,7 +98,10 @@ def group_spread(of: PromptTerms, sigma: float, size: int) -> Array:
 
 @in_range("of, sigma, baseline")
 def constant_spread(of: PromptTerms, sigma: float, baseline: float | Array) -> Array:
-    """The spread of one action's estimator with a baseline, one for all or (N) one each."""
+    """The spread of one action's estimator with a baseline, one for all or (N) one each: (N).
+
+    Raises :class:`ArgumentError` for a baseline of another shape and a σ that is not positive.
+    """
     _check_terms(of)
     sigma = check_positive("sigma", sigma)
     baseline = check_finite("baseline", baseline)
@@ -106,7 +115,10 @@ def constant_spread(of: PromptTerms, sigma: float, baseline: float | Array) -> A
 
 def rewards_per_outcome(of: PromptTerms, spread: Array, size: int) -> float:
     """N_RL/N_OS at equal error of the gradient, for an estimator with that ``spread`` per prompt of ``size``
-    actions; infinite where all prompts have the same gradient."""
+    actions; infinite where all prompts have the same gradient.
+
+    ``spread`` is (N).  Raises :class:`ArgumentError` for another shape, a negative spread, a size below 1.
+    """
     _check_terms(of)
     check_count("size", size)
     spread = check_finite("spread", spread)

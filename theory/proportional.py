@@ -171,6 +171,7 @@ class Terms:
 
     @property
     def total(self) -> Array:
+        """The limit of Err(Ṽ_*) at each β, (N,)."""
         return self.bias + self.noise + self.signal + self.signal_noise
 
 

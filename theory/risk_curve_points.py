@@ -32,14 +32,17 @@ class Point:
     aspect: sp.Expr
 
     def mean(self, pair: tuple[sp.Expr, sp.Expr]) -> sp.Expr:
+        """The mean of a ``pair`` of levels over the two blocks."""
         return self.first * pair[0] + (1 - self.first) * pair[1]
 
     @property
     def post(self) -> tuple[sp.Expr, sp.Expr]:
+        """The levels of A."""
         return self.eta * (self.rho + 1), self.r
 
     @property
     def test(self) -> tuple[sp.Expr, sp.Expr]:
+        """The levels of Σ."""
         return self.rho + 1, sp.Integer(1)
 
     @property
@@ -211,6 +214,7 @@ def never_below_floor(of: Point) -> sp.Expr | None:
 
 
 def small_r_is_not_enough() -> Counterexample:
+    """A point at which no β < 1 is as good as β → ∞, however small r is."""
     found = exact(MATCHED)
     ends = [x.subs(r, 0) for x in (found.error.subs(q, 0), found.floor)]
     return Counterexample(

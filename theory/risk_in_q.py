@@ -34,6 +34,7 @@ class Blocks:
     aspect_test: sp.Rational
 
     def mean(self, values: tuple[sp.Expr, ...]) -> sp.Expr:
+        """Σ μ_k x_k of a value for each block."""
         return sum((m * x for m, x in zip(self.weights, values, strict=True)), sp.Integer(0))
 
     @property
@@ -43,6 +44,7 @@ class Blocks:
 
     @property
     def rank(self) -> sp.Rational:
+        """rank(A)/d."""
         return self.mean(tuple(sp.Integer(1 if a > 0 else 0) for a in self.post))
 
     @property

@@ -64,6 +64,7 @@ AS_FIGURE_ONE = (sp.diag(R(1, 10), 1), sp.diag(1, 0))  # Σ₀, Δ; with n = d
 
 
 def wrong_side() -> Counterexample:
+    """Figure 1 at n = d = 2: ρ(M) on the other side of 1 than ρ(Γ₀⁻¹Δ)."""
     Sigma0, Delta = AS_FIGURE_ONE
     return Counterexample(
         "d=n=2, Σ₀=diag(1/10,1), Δ=diag(1,0), as Figure 1 at n=d: ρ(M)",
@@ -73,6 +74,7 @@ def wrong_side() -> Counterexample:
 
 
 def too_cautious() -> Counterexample:
+    """A step beyond 2/λ_max that goes nearer to the minimum."""
     x, k, step = sp.Integer(-3), 2, R(1, 18)  # deep in the unstable region, on the side of −Γ₀⁻¹Δ
     printed = sp.Lt(step, _printed("sec-6-spectral.b", lambda_H=top_curvature(x, k), k=k))
     reached = sp.Lt(sp.Abs(descended(x, step, k)), sp.Abs(x))
@@ -84,6 +86,7 @@ def too_cautious() -> Counterexample:
 
 
 def other_power() -> Counterexample:
+    """The largest stable step at k = 2, from that at k = 1 by the printed power of k."""
     x = sp.Integer(2)
     constant = limit_of_descent(x, 1)  # C from k = 1, where ρ has the power 0
     printed = _printed("sec-6-spectral.c", C_step=constant, rho_M=x, k=2)
@@ -101,6 +104,7 @@ def not_along() -> Counterexample:
 
 
 def balanced_and_unstable() -> Counterexample:
+    """Balanced pretraining, Σ₀ = I, that starts at ρ(M) > 1."""
     Sigma0, Delta = sp.eye(2), sp.diag(5, 0)
     return Counterexample(
         "d=n=2, Σ₀=I, so κ(Γ₀)=1, Δ=diag(5,0): ρ(M) < 1",

@@ -98,18 +98,22 @@ class Factor:
 
     @property
     def rows(self) -> Dim:
+        """Number of rows, of the transpose where it is one."""
         return self.letter.cols if self.transposed else self.letter.rows
 
     @property
     def cols(self) -> Dim:
+        """Number of columns."""
         return self.letter.rows if self.transposed else self.letter.cols
 
     @property
     def T(self) -> Factor:
+        """The transpose: itself for a symmetric letter."""
         return self if self.letter.symmetric else Factor(self.letter, not self.transposed)
 
     @property
     def key(self) -> tuple[str, bool]:
+        """What factors are sorted by."""
         return (self.letter.name, self.transposed)
 
     def __str__(self) -> str:

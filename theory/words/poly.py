@@ -112,6 +112,7 @@ class Scalar:
         return all(normal_scalar(c) == 0 for c in (self - other).terms.values())
 
     def map_coefficients(self, change: Callable[[sp.Expr], sp.Expr]) -> Scalar:
+        """``change`` applied to every coefficient, a SymPy expression in the sizes."""
         return Scalar(_collect((t, change(c)) for t, c in self.terms.items()))
 
     def subs(self, values: Mapping[Any, Any]) -> Any:
@@ -121,6 +122,7 @@ class Scalar:
         return subs(self, values)
 
     def letters(self) -> set[Letter]:
+        """The letters that occur."""
         return {f.letter for traces in self.terms for word in traces for f in word}
 
     def gradient(self, target: Letter) -> Matrix:
@@ -185,10 +187,12 @@ class Matrix:
 
     @property
     def shape(self) -> tuple[Dim, Dim]:
+        """Rows and columns, each a SymPy expression or a number."""
         return (self.rows, self.cols)
 
     @property
     def T(self) -> Matrix:
+        """The transpose."""
         return Matrix(
             self.cols,
             self.rows,
@@ -236,12 +240,14 @@ class Matrix:
         return Matrix.of_terms(self.rows, other.cols, products)
 
     def power(self, exponent: int) -> Matrix:
+        """The matrix to the power ``exponent``, 0 or more; the identity at 0."""
         result = identity(self.rows)
         for _ in range(exponent):
             result = result @ self
         return result
 
     def trace(self) -> Scalar:
+        """The trace; :class:`~theory.errors.ArgumentError` for a matrix that is not square."""
         if self.rows != self.cols:
             raise ArgumentError(f"trace of a {self.rows} × {self.cols} matrix: must be square")
         parts = []
@@ -259,9 +265,11 @@ class Matrix:
         return all(normal_scalar(c) == 0 for c in (self - other).terms.values())
 
     def is_zero(self) -> bool:
+        """Whether every coefficient vanishes."""
         return self.equals(zero(self.rows, self.cols))
 
     def map_coefficients(self, change: Callable[[sp.Expr], sp.Expr]) -> Matrix:
+        """``change`` applied to every coefficient, a SymPy expression in the sizes."""
         return Matrix(self.rows, self.cols, _collect((k, change(c)) for k, c in self.terms.items()))
 
     def subs(self, values: Mapping[Any, Any]) -> Any:
@@ -271,6 +279,7 @@ class Matrix:
         return subs(self, values)
 
     def letters(self) -> set[Letter]:
+        """The letters that occur."""
         return {f.letter for traces, word in self.terms for w in (*traces, word) for f in w}
 
     def __str__(self) -> str:
@@ -293,10 +302,12 @@ def scalar(value: Scalar | Number) -> Scalar:
 
 
 def zero(rows: Dim | int, cols: Dim | int) -> Matrix:
+    """The ``rows`` × ``cols`` matrix polynomial 0."""
     return Matrix(sp.sympify(rows), sp.sympify(cols), {})
 
 
 def identity(dim: Dim | int) -> Matrix:
+    """The identity of size ``dim``."""
     return Matrix(sp.sympify(dim), sp.sympify(dim), {((), ()): sp.Integer(1)})
 
 

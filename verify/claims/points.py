@@ -137,6 +137,7 @@ class ExactPoint:
 
     @property
     def label(self) -> str:
+        """The point in words, as in a report."""
         return label(self.at)
 
 
