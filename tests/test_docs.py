@@ -74,3 +74,8 @@ def test_the_reference_builds_without_a_warning(tmp_path: Path) -> None:
     assert {Path(*name.split(".")) for name in of_their_own} <= pages
     page = (tmp_path / "theory" / "risk.html").read_text(encoding="utf-8")
     assert "for a d × d V and covariance Σ" in page
+    assert "numpy.dtype" not in page  # the types of arrays are short
+    start = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "the one-step test risk" in start
+    assert ":mod:" not in start
+    assert ":class:" not in start
