@@ -137,3 +137,11 @@ def test_numbers_of_a_finding_are_those_of_its_rows(text: str, behind: str) -> N
     known = {value(number) for number in NUMBER.findall(behind_it) if not number.endswith("/0")}
     told = [n for n in NUMBER.findall(re.sub(r"\]\([^)]*\)|`[^`]*`", "", text)) if len(n) > 1]
     assert [number for number in told if not said(number, known)] == []
+
+
+def test_numbers_of_the_five_findings_are_those_of_all() -> None:
+    (five,) = re.findall(r"## What has been found\n(.*?)\n## ", README.read_text(encoding="utf-8"), re.DOTALL)
+    known = {value(number) for number in NUMBER.findall(FINDINGS.read_text(encoding="utf-8"))}
+    told = NUMBER.findall(re.sub(r"\]\([^)]*\)", "", five))
+    assert len(told) > 20
+    assert [number for number in told if not said(number, known)] == []
