@@ -43,9 +43,6 @@ class Differential(MatrixExpr):
     def shape(self) -> Any:
         return self.args[0].shape
 
-    def _sympystr(self, printer: StrPrinter) -> str:  # SymPy's own for this name is of differential geometry
-        return f"d({printer._print(self.args[0])})"
-
     def _latex(self, printer: LatexPrinter) -> str:
         inner = printer._print(self.args[0])
         return f"d{inner}" if isinstance(self.args[0], sp.MatrixSymbol) else rf"d\left( {inner} \right)"
