@@ -69,3 +69,13 @@ def test_the_tour_shows_what_is_printed(clone: Path) -> None:
         lines = [line for line in commands.splitlines() if line != ACTIVATE]
         printed = "".join(lsatheory(line, clone) for line in lines)
         assert matches(shown, printed), f"shown:\n{shown}\nprinted:\n{printed}"
+
+
+def test_a_new_claim_keeps_to_the_style(clone: Path) -> None:
+    """So that ``make lint`` is as green after the tour as before."""
+    pytest.importorskip("ruff", reason="the extra dev")
+    lsatheory("lsatheory new another_claim", clone)
+    for check in (("check",), ("format", "--check")):
+        ruff = (sys.executable, "-m", "ruff", *check, "--no-cache", "another_claim.py")
+        done = subprocess.run(ruff, cwd=clone, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout

@@ -7,7 +7,7 @@ TEMPLATE = '''"""What is claimed, in a sentence: the mean of the squared error o
 from sympy import Trace
 
 from theory.notation import FrobeniusSquared, I, Sigma, Sigma_hat, V, n
-from verify.claims import Claim, one_step_errors, as_test
+from verify.claims import Claim, as_test, one_step_errors
 
 claim = Claim(
     title="The one-step risk",
