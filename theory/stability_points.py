@@ -74,7 +74,7 @@ def wrong_side() -> Counterexample:
 
 
 def too_cautious() -> Counterexample:
-    """A step beyond 2/λ_max that goes nearer to the minimum."""
+    """A step beyond 2/λ_max that lands on the minimum."""
     x, k, step = sp.Integer(-3), 2, R(1, 18)  # deep in the unstable region, on the side of −Γ₀⁻¹Δ
     printed = sp.Lt(step, _printed("sec-6-spectral.b", lambda_H=top_curvature(x, k), k=k))
     reached = sp.Lt(sp.Abs(descended(x, step, k)), sp.Abs(x))
