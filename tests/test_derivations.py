@@ -20,6 +20,23 @@ from verify.output.steps import derived_form, steps
 
 ROWS = store.load(store.committed_path())
 FOUND = written.committed()
+# Settled by an argument that the line of what is established states whole: no function derives anything.
+ONE_LINE = {
+    "thm-4.2.b",
+    "rem-4.1.b",
+    "sec-5.1-hardness.b",
+    "eq-A.1-steps.a",
+    "eq-A.1-steps.b",
+    "eq-C.50",
+    "rel-one-step.b",
+    "rel-overthinking.b",
+    "ext-curve.d",
+    "ext-os-curvature.b",
+    "ext-os-curvature.g",
+    "ext-overthinking.a",
+    "ext-overthinking.b",
+    "ext-rl.k",
+}
 SAMPLE = written.derived_ids(ROWS)[::24]
 
 
@@ -36,10 +53,9 @@ def test_what_they_establish_is_the_ledgers_evidence() -> None:
                 assert tuple(entry[key] for key in ("form", "regime", "outcome", "measured")) in ledger
 
 
-def test_most_have_steps() -> None:
-    """Where there are none, the test puts two symbolic expressions side by side and no function derives."""
-    bare = [id for id, one in FOUND.items() if not any("rule" in entry for entry in one["steps"])]
-    assert len(bare) < len(FOUND) / 20, bare
+def test_all_but_arguments_of_one_line_have_steps() -> None:
+    bare = {id for id, one in FOUND.items() if not any("rule" in entry for entry in one["steps"])}
+    assert bare == ONE_LINE
 
 
 @pytest.mark.parametrize("id", SAMPLE)

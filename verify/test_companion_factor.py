@@ -125,8 +125,7 @@ def test_sharp_factor(ledger, profile, seed, id, ks):
     apart = [trained(Lambda, 5, s * Sigma, None, k) for s in (1.0, 3.0) for k in every]
     below, above = (lower, upper) if claim.func is sp.Le else (upper, lower)
     ledger.record(id, check.bounded(lambda one: (of_matrices(below)(one), of_matrices(above)(one)), apart))
-    ledger.record(id, check.equal(of_matrices(lower), apart))
     Lambda = np.diag([1.0, 4.0, 2.0])
     ends = [trained(Lambda, 5, worst(id, Lambda, 5, part), None, k) for part in (1.0, 0.5) for k in ks]
-    for side in sides:
+    for side in (upper, reached.rhs):  # the left sides are rel-overthinking's
         ledger.record(id, check.equal(of_matrices(side), ends))

@@ -67,10 +67,14 @@ def as_json(found: Mapping[str, Recorded]) -> str:
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
-@cache
 def committed() -> dict[str, Recorded]:
-    """All derivations under version control, by id."""
-    found: dict[str, Recorded] = json.loads(path().read_text(encoding="utf-8"))
+    """All derivations under version control, by id; none beside a ledger that came without them."""
+    return _read(path()) if path().exists() else {}
+
+
+@cache
+def _read(file: Path) -> dict[str, Recorded]:
+    found: dict[str, Recorded] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 
