@@ -8,7 +8,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.image import imread
 from planted import PLAIN
 
 from theory.statement import registry
@@ -54,6 +56,16 @@ def compiled(folder: Path, name: str, times: int = 1) -> list[str]:
     return COMPLAINTS.findall(log) + ([] if "Output written on" in log else ["no output"])
 
 
+def rendered(folder: Path, name: str) -> list[Path]:
+    """The pages of a PDF as PNG; fails where CI promises a pdftoppm and has none, else skips."""
+    if shutil.which("pdftoppm") is None:
+        if os.environ.get("CI"):
+            pytest.fail("pdftoppm is missing: install poppler-utils")
+        pytest.skip("pdftoppm is missing; the PDF itself was made without complaint")
+    subprocess.run(["pdftoppm", "-r", "40", "-gray", "-png", f"{name}.pdf", "page"], cwd=folder, check=True)
+    return sorted(folder.glob("page-*.png"))
+
+
 def test_every_statement_fits_a_column(tmp_path: Path) -> None:
     files = latex_folder.files(ROWS, registry())
     derivations = sum(f"{r['id']}-derivation.tex" in files for r in ROWS)
@@ -76,6 +88,15 @@ def test_companion_stands_by_itself(tmp_path: Path) -> None:
         assert f"figures/{path.name}" in text
     assert text.index("Definitions}") < text.index("lsa:eq-3.1}") < text.index("lsa:thm-4.1}")
     assert text.index("lsa:thm-B.1}") < text.index("lsa:abs-i.a}") < text.index("lsa:ext-limit.j}")
+    pages = [imread(page) for page in rendered(tmp_path, "companion")]
+    assert len(pages) > 100
+    for number, page in enumerate(pages, 1):
+        # Something is on every page, and nothing at its edge, where a printer would cut it off.
+        edge = np.concatenate(
+            [page[:, :4].ravel(), page[:, -4:].ravel(), page[:4].ravel(), page[-4:].ravel()]
+        )
+        assert page.min() < 0.5, f"page {number} is blank"
+        assert edge.min() > 0.9, f"page {number} runs to the edge"
 
 
 def test_errata_stand_by_themselves(tmp_path: Path) -> None:
