@@ -32,7 +32,7 @@ KERNEL = (
     "hat dot bar mathrm mathbb mathbf mathop mid Rightarrow Leftrightarrow textit textbf texttt begin end "
     "documentclass usepackage section newcommand providecommand emergencystretch par noindent quad nobreak "
     "addvspace bigskipamount raggedright sloppy label perp prec succ prime circ vert surd "
-    "uparrow langle rangle log ln exp dim Pr ell bigg biggl biggr Big Bigl Bigr"
+    "uparrow langle rangle log ln exp dim Pr ell bigg biggl biggr Big Bigl Bigr small vdash"
 )
 AMS = "text operatorname substack mathfrak allowdisplaybreaks tag"
 KNOWN = {*GREEK.split(), *KERNEL.split(), *AMS.split()}
