@@ -13,7 +13,7 @@ from theory.statement import Statement
 from verify.derivation import Derivation, derivations, note
 from verify.graph import members
 from verify.output.plain import plain
-from verify.output.steps import steps
+from verify.output.steps import established, steps
 
 LONG = 400  # characters of a formula in the terminal; the rest is for --latex
 
@@ -30,8 +30,7 @@ def _steps(found: list[Derivation], as_latex: bool) -> Iterator[Text | Padding]:
     entry: Any
     for entry in steps(found, sys.maxsize):
         if "rule" not in entry:
-            said = f"{entry['form']} form, {entry['regime']}: {entry['outcome']}, {entry['measured']}"
-            yield Padding(Text(f"⊢ {said}", style="bold"), (0, 0, 0, 2))
+            yield Padding(Text(f"⊢ {established(entry)}", style="bold"), (0, 0, 0, 2))
             continue
         number += 1
         yield Text(f"{number:3d}. {entry['rule']}  ").append(entry["function"], "dim")

@@ -22,7 +22,7 @@ from verify.derivation import derivations, note
 from verify.ledger import load_statements, store
 from verify.ledger.store import Row
 from verify.output.markdown import plain_text
-from verify.output.steps import Taken, derived_form, steps
+from verify.output.steps import Taken, derived_form, established, steps
 
 LONGEST = 500  # characters of LaTeX; longer formulas are for `lsatheory show ID --latex`
 BEGIN = "<!-- derivations: written by make ledger -->"
@@ -104,8 +104,7 @@ def _statement(row: Row, found: Recorded) -> str:
             number += 1
             lines.append(_item(number, entry))
         else:
-            said = f"{entry['form']} form, {entry['regime']}: {entry['outcome']}, {entry['measured']}"
-            lines.append(f"\n⊢ {plain_text(said)}\n")
+            lines.append(f"\n⊢ {plain_text(established(entry))}\n")
     return re.sub("\n{3,}", "\n\n", "\n".join(lines)) + "\n</details>"
 
 

@@ -16,6 +16,7 @@ from verify.ledger.evidence import NUMERIC
 from verify.ledger.store import Row
 from verify.output.latex import printed_label
 from verify.output.latex_prose import ID
+from verify.output.markdown import plain_text
 
 # By severity; what is confirmed or supported is no erratum.
 SEVERITIES = {
@@ -266,7 +267,7 @@ def preface(rows: list[Row]) -> tuple[str, list[str]]:
 
 def _markdown(text: str) -> str:
     """Prose for Markdown: ids as code, and the signs that it would read itself escaped."""
-    return ID.sub(lambda found: f"`{found[0]}`", re.sub(r"([*_|<])", r"\\\1", text))
+    return ID.sub(lambda found: f"`{found[0]}`", plain_text(text))
 
 
 def markdown(rows: list[Row], statements: Mapping[str, Statement]) -> str:

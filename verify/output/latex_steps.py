@@ -11,7 +11,7 @@ from verify.output.latex import unnumbered
 from verify.output.latex_break import QUAD, TEXT, fits
 from verify.output.latex_macros import with_macros
 from verify.output.latex_prose import prose
-from verify.output.steps import Taken
+from verify.output.steps import Taken, established
 
 _LONG = r"\text{(long)}"
 
@@ -45,6 +45,5 @@ def derivation_tex(id: str, found: Recorded, symbols: Mapping[str, str], width: 
             number += 1
             out += _step(number, entry, symbols, width)
         else:
-            said = f"{entry['form']} form, {entry['regime']}: {entry['outcome']}, {entry['measured']}"
-            out += rf"\lsaderivationend{{{prose(said)}}}" + "\n"
+            out += rf"\lsaderivationend{{{prose(established(entry))}}}" + "\n"
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from verify.ledger.store import Row
@@ -11,12 +12,12 @@ _HEAD = ("id", "source", "verdict", "condition", "evidence", "measured", "mutant
 
 
 def plain_text(text: str) -> str:
-    """``text`` with what Markdown would read as emphasis or as a tag escaped."""
-    return text.replace("*", "\\*").replace("<", "\\<")
+    """``text`` with the signs escaped that Markdown would read: of emphasis, tables and tags."""
+    return re.sub(r"([*_|<])", r"\\\1", text)
 
 
 def _cell(text: str) -> str:
-    return plain_text(text.replace("\\", "\\\\")).replace("|", "\\|").replace("\n", " ")
+    return plain_text(text.replace("\\", "\\\\")).replace("\n", " ")
 
 
 def _section(row: Row) -> str:

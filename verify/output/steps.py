@@ -40,6 +40,11 @@ class Reached(TypedDict):
     measured: str
 
 
+def established(entry: Reached) -> str:
+    """What the steps before it establish, in a line."""
+    return f"{entry['form']} form, {entry['regime']}: {entry['outcome']}, {entry['measured']}"
+
+
 def latex(found: Any) -> str:
     """A formula of the theory in one line, whatever language it is in."""
     if isinstance(found, Scalar):
